@@ -1,0 +1,38 @@
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { FST_SSE_ALREADY_REGISTERED } from './lib/errors.ts'
+import { decodeLastEventId } from './lib/event-id.ts'
+import { resolvePluginOptions } from './lib/options.ts'
+import { Registry } from './lib/registry.ts'
+import { createReplySse, kPayload, yieldToErrorHandler } from './lib/reply.ts'
+import type { SsePluginOptions } from './types/index.ts'
+import './types/fastify.ts'
+
+export type * from './types/index.ts'
+
+/**
+ * Server-sent events from Observables: decorates the reply with `sse()`, the request with `lastEventId`, and the
+ * instance with `sse.size`.
+ *
+ * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`; `FST_SSE_ALREADY_REGISTERED` in a scope that has it.
+ */
+const fastifyRxjsSse: FastifyPluginAsync<SsePluginOptions> = async function (app, options) {
+  if (app.hasReplyDecorator('sse')) throw new FST_SSE_ALREADY_REGISTERED()
+  const { defaults, shutdownRetry } = resolvePluginOptions(options)
+  const registry = new Registry(shutdownRetry)
+
+  app.decorate('sse', { get size () { return registry.size } })
+  app.decorateRequest('lastEventId', { getter () { return decodeLastEventId(this.headers['last-event-id']) } })
+  app.decorateReply(kPayload, null)
+  app.decorateReply('sse', createReplySse(defaults, registry))
+
+  app.addHook('onError', yieldToErrorHandler)
+  app.server.on('session', (session) => registry.addSession(session))
+  // Added when all plugins are there, to run after the application's own.
+  app.addHook('onReady', async () => {
+    app.addHook('preClose', async () => registry.close())
+  })
+}
+
+export const plugin = fp(fastifyRxjsSse, { fastify: '5.x', name: 'fastify-rxjs-sse' })
+export default plugin

@@ -1,0 +1,61 @@
+import { inspect } from 'node:util'
+import createError from '@fastify/error'
+
+/** An option with a value that it cannot have. */
+export const FST_SSE_INVALID_OPTION = createError<[option: string, expected: string, value: string]>(
+  'FST_SSE_INVALID_OPTION', 'The option "%s" must be %s; it is %s', 500, TypeError)
+
+/** An option that does not exist, or not in this place. */
+export const FST_SSE_UNKNOWN_OPTION = createError<[option: string, hint: string]>(
+  'FST_SSE_UNKNOWN_OPTION', 'The option "%s" is not known here; %s', 500, TypeError)
+
+/** What was given to `reply.sse()`, or came from its factory, is not a source of events. */
+export const FST_SSE_INVALID_SOURCE = createError<[value: string, hint: string]>(
+  'FST_SSE_INVALID_SOURCE', '%s is not a source of events; %s', 500, TypeError)
+
+/** A value of the source that is not a message. */
+export const FST_SSE_INVALID_MESSAGE = createError<[value: string, hint: string]>(
+  'FST_SSE_INVALID_MESSAGE', '%s is not a message; %s', 500, TypeError)
+
+/** A plain object with a key that is none of a message's five fields. */
+export const FST_SSE_UNKNOWN_FIELD = createError<[field: string, hint: string]>(
+  'FST_SSE_UNKNOWN_FIELD', 'A message has no field "%s"; %s', 500, TypeError)
+
+/** A field of a message with a value that cannot be written. */
+export const FST_SSE_INVALID_FIELD = createError<[field: string, expected: string, value: string]>(
+  'FST_SSE_INVALID_FIELD', 'The field "%s" of a message must be %s; it is %s', 500, TypeError)
+
+/** A message with the id that tells a finished stream. */
+export const FST_SSE_RESERVED_ID = createError<[id: string]>(
+  'FST_SSE_RESERVED_ID', 'The field "id" of a message must not be "%s", which marks the end of a finite stream; use another id', 500, TypeError)
+
+/** The serializer threw, or gave no string. */
+export const FST_SSE_SERIALIZATION = createError<[value: string, reason: string, options?: ErrorOptions]>(
+  'FST_SSE_SERIALIZATION', 'The field "data" of a message cannot be serialized, it is %s; %s', 500, TypeError)
+
+/** The source failed with something that is no `Error`; `cause` holds it. */
+export const FST_SSE_SOURCE_FAILED = createError<[value: string, options: ErrorOptions]>(
+  'FST_SSE_SOURCE_FAILED', 'The source of an event stream failed with %s, which is not an Error; throw an Error to give it a status')
+
+/** The reply has another content type than an event stream's. */
+export const FST_SSE_CONTENT_TYPE = createError<[value: string]>(
+  'FST_SSE_CONTENT_TYPE', 'The content type of an event stream must be "text/event-stream"; it is %s: remove that header')
+
+/** The reply has a status that allows no body. */
+export const FST_SSE_STATUS_CODE = createError<[value: number]>(
+  'FST_SSE_STATUS_CODE', 'An event stream needs a status code that allows a body; %s does not: use 200')
+
+/** The plugin is already registered in this scope or around it. */
+export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
+  'FST_SSE_ALREADY_REGISTERED', 'fastify-rxjs-sse is already registered in this scope or in one around it; register it once, and give what differs to reply.sse()')
+
+/** A value as it is shown in an error's message: one line, and short. */
+export function show (value: unknown): string {
+  let text: string
+  try {
+    text = inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 8, breakLength: Infinity })
+  } catch {
+    text = `a ${typeof value} that cannot be shown`
+  }
+  return text.length > 160 ? `${text.slice(0, 159)}…` : text
+}

@@ -1,0 +1,164 @@
+import type { MessageEvent, SseOptions, SsePluginOptions, SseSummary } from '../types/index.ts'
+import type { FastifyRequest } from 'fastify'
+import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION, show } from './errors.ts'
+import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from './frame.ts'
+import type { Frame, Serializer } from './frame.ts'
+
+/** The options of one stream, checked and merged, with the frames that never change already made. */
+export interface ResolvedOptions {
+  readonly heartbeat: Heartbeat | null
+  /** What goes out with the head: the reconnection time, or an empty comment. */
+  readonly firstFrame: Frame
+  readonly open: 'immediately' | 'first-event'
+  readonly serializer: Serializer
+  /** The last event when the source completes. */
+  readonly endFrame: Frame | null
+  readonly lastEventIdQuery: string | null
+  readonly onError: SseOptions['onError'] | null
+  readonly onOpen: ReadonlyArray<(request: FastifyRequest) => void>
+  readonly onClose: ReadonlyArray<(summary: SseSummary, request: FastifyRequest) => void>
+  readonly signal: AbortSignal | null
+}
+
+export interface Heartbeat {
+  /** Milliseconds. */
+  readonly interval: number
+  readonly frame: Frame
+}
+
+/** Random reconnection times for the clients of a server that closes, in milliseconds. */
+export type RetryRange = readonly [min: number, max: number]
+
+const DEFAULTS: ResolvedOptions = {
+  heartbeat: { interval: 15_000, frame: EMPTY_COMMENT },
+  firstFrame: EMPTY_COMMENT,
+  open: 'immediately',
+  serializer: JSON.stringify,
+  endFrame: null,
+  lastEventIdQuery: null,
+  onError: null,
+  onOpen: [],
+  onClose: [],
+  signal: null
+}
+
+/** What browsers wait by default: Chromium and WebKit 3 s, Firefox 5 s. */
+const BROWSER_RETRY = 3000
+
+/** setTimeout's longest. */
+const MAX_DELAY = 2 ** 31 - 1
+
+/** What Fastify itself puts among a plugin's options. */
+const REGISTER_OPTIONS: ReadonlySet<string> = new Set(['prefix', 'logLevel', 'logSerializers'])
+
+/** The options of `app.register()`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+export function resolvePluginOptions (options: SsePluginOptions): { defaults: ResolvedOptions, shutdownRetry: RetryRange | null } {
+  const { shutdown, ...rest } = options
+  const own = Object.fromEntries(Object.entries(rest).filter(([name]) => !REGISTER_OPTIONS.has(name)))
+  const shutdownRetry = checkShutdown(shutdown)
+  // Browsers keep the reconnection time that they were last told, and so also the one of a shutdown.
+  const base = shutdownRetry === null ? DEFAULTS : { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) }
+  return { defaults: resolveOptions(base, own), shutdownRetry }
+}
+
+/** `options` over `base`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+export function resolveOptions (base: ResolvedOptions, options: SseOptions | undefined): ResolvedOptions {
+  if (options === undefined) return base
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
+
+  const given: { [K in keyof ResolvedOptions]?: ResolvedOptions[K] } = {}
+  const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.serializer
+  for (const [name, value] of Object.entries(options)) {
+    const check = CHECKS[name as keyof SseOptions]
+    if (!Object.hasOwn(CHECKS, name)) throw unknown(name)
+    if (value !== undefined) Object.assign(given, check(value, base, serializer))
+  }
+  return { ...base, ...given }
+}
+
+type Check = (value: unknown, base: ResolvedOptions, serializer: Serializer) => { [K in keyof ResolvedOptions]?: ResolvedOptions[K] }
+
+const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
+  heartbeat: (value, _base, serializer) => ({ heartbeat: checkHeartbeat(value, serializer) }),
+  retry: (value) => ({ firstFrame: encodeRetry(checkMilliseconds('retry', value, 0, Number.MAX_SAFE_INTEGER)) }),
+  open: (value) => {
+    if (value !== 'immediately' && value !== 'first-event') throw invalid('open', "'immediately' or 'first-event'", value)
+    return { open: value }
+  },
+  serializer: (_value, _base, serializer) => ({ serializer }),
+  finite: (value, _base, serializer) => ({ endFrame: checkFinite(value, serializer) }),
+  lastEventIdQuery: (value) => {
+    if (typeof value !== 'string' || value === '') throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
+    return { lastEventIdQuery: value }
+  },
+  onError: (value) => ({ onError: checkFunction('onError', value) ?? null }),
+  onOpen: (value, base) => ({ onOpen: [...base.onOpen, checkFunction<ResolvedOptions['onOpen'][0]>('onOpen', value)] }),
+  onClose: (value, base) => ({ onClose: [...base.onClose, checkFunction<ResolvedOptions['onClose'][0]>('onClose', value)] }),
+  signal: (value) => {
+    if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
+    return { signal: value }
+  }
+}
+
+function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | null {
+  if (value === false) return null
+  if (typeof value !== 'object' || value === null) {
+    return { interval: checkMilliseconds('heartbeat', value, 1, MAX_DELAY, ', false, or { interval, message }'), frame: EMPTY_COMMENT }
+  }
+  const { interval, message, ...rest } = value as { interval?: unknown, message?: MessageEvent }
+  for (const name in rest) throw unknown(`heartbeat.${name}`)
+  const frame = message === undefined ? null : encodeOption('heartbeat.message', message, (m) => encodeFrame(m, serializer))
+  if (frame === null) throw invalid('heartbeat.message', 'a message with something to send', message)
+  return { interval: checkMilliseconds('heartbeat.interval', interval, 1, MAX_DELAY), frame }
+}
+
+function checkFinite (value: unknown, serializer: Serializer): Frame | null {
+  if (value === false) return null
+  if (value === true) return encodeEnd('end', undefined, serializer)
+  if (typeof value !== 'object' || value === null) throw invalid('finite', 'true, false, or { type, data }', value)
+  const { type = 'end', data, ...rest } = value as { type?: string, data?: unknown }
+  for (const name in rest) throw unknown(`finite.${name}`)
+  return encodeOption('finite', value, () => encodeEnd(type, data, serializer))
+}
+
+function checkShutdown (value: unknown): RetryRange | null {
+  if (value === undefined) return null
+  if (typeof value !== 'object' || value === null) throw invalid('shutdown', 'an object, { retry: [min, max] }', value)
+  const { retry, ...rest } = value as { retry?: unknown }
+  for (const name in rest) throw unknown(`shutdown.${name}`)
+  if (retry === undefined) return null
+  if (!Array.isArray(retry) || retry.length !== 2) throw invalid('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
+  const min = checkMilliseconds('shutdown.retry[0]', retry[0], 0, MAX_DELAY)
+  return [min, checkMilliseconds('shutdown.retry[1]', retry[1], min, MAX_DELAY)]
+}
+
+function checkMilliseconds (option: string, value: unknown, min: number, max: number, orElse = ''): number {
+  if (!Number.isSafeInteger(value) || Number(value) < min || Number(value) > max) {
+    throw invalid(option, `a whole number of milliseconds from ${min} to ${max}${orElse}`, value)
+  }
+  return Number(value)
+}
+
+function checkFunction<F extends Function> (option: string, value: unknown): F {
+  if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
+  return value as F
+}
+
+/** Makes a frame of an option's message; what is wrong with it is told with the option's name. */
+function encodeOption (option: string, value: unknown, encode: (value: unknown) => Frame | null): Frame | null {
+  try {
+    return encode(value)
+  } catch (error) {
+    throw invalid(option, `a message that can be sent (${error instanceof Error ? error.message : show(error)})`, value)
+  }
+}
+
+function invalid (option: string, expected: string, value: unknown): Error {
+  return new FST_SSE_INVALID_OPTION(option, expected, show(value))
+}
+
+function unknown (option: string): Error {
+  return new FST_SSE_UNKNOWN_OPTION(option, option === 'shutdown'
+    ? 'it is given at registration'
+    : `the options are ${Object.keys(CHECKS).join(', ')}`)
+}

@@ -1,0 +1,126 @@
+import type { FastifyRequest } from 'fastify'
+import type { ObservableInput, Subscribable } from 'rxjs'
+
+/** One server-sent event (WHATWG HTML, 9.2.6): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
+export interface MessageEvent<T = unknown> {
+  /** The payload. A string goes out as it is, line by line; anything else, `null` too, through the serializer (JSON). */
+  readonly data?: T | undefined
+  /**
+   * What the browser sends back as `Last-Event-ID` when it reconnects: a finite number, or at most 1 024 characters of
+   * printable ASCII without outer spaces. `''` makes the browser forget the last id.
+   */
+  readonly id?: string | number | null | undefined
+  /** The event's name, without line ends; where there is none, browsers fire `message`. */
+  readonly type?: string | null | undefined
+  /** How long the browser waits before it reconnects, in whole milliseconds. It keeps that until it is told anew. */
+  readonly retry?: number | null | undefined
+  /** Text that clients ignore. */
+  readonly comment?: string | null | undefined
+}
+
+/** What a source may emit: a message, or a bare value that becomes a message's `data`. */
+export type SseValue<T = unknown> = MessageEvent<T> | string | number | boolean | null | readonly unknown[]
+
+/** Anything that can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
+export type SseInput<T = unknown> = ObservableInput<SseValue<T>> | Subscribable<SseValue<T>>
+
+/** What a factory is given. */
+export interface SseContext {
+  /** The id of the last event that this client has seen, from its `Last-Event-ID` header or the `lastEventIdQuery`. */
+  readonly lastEventId: string | undefined
+  /** Fires when the stream ends, whatever the reason: hand it to what the source waits for. */
+  readonly signal: AbortSignal
+  readonly request: FastifyRequest
+}
+
+/** Makes a source for one connection; not called for HEAD, for a client that has left, or for one that has seen the end. */
+export type SseFactory<T = unknown> = (context: SseContext) => SseInput<T> | PromiseLike<SseInput<T>>
+
+/** The first argument of `reply.sse()`. A promise of a source is that source. */
+export type SseSource<T = unknown> = SseInput<T> | SseFactory<T> | PromiseLike<SseInput<T>>
+
+/** `data` that is not a string → the string to send. (Written as a method, so that one for a narrower type is taken.) */
+export type SseSerializer = { serialize (data: unknown): string }['serialize']
+
+/** Why a stream ended. */
+export type SseCloseReason =
+  /** The source completed, and all of it was handed to the socket. */
+  | 'complete'
+  /** The client left. */
+  | 'client'
+  /** The source, a value, or one of the callbacks failed. */
+  | 'error'
+  /** The option `signal` fired. */
+  | 'aborted'
+  /** The server closes. */
+  | 'shutdown'
+
+/** What `onClose` is told. */
+export interface SseSummary {
+  readonly reason: SseCloseReason
+  /** What failed, where `reason` is `'error'`. */
+  readonly error: unknown
+  /** From the head to the end, in milliseconds. */
+  readonly duration: number
+  /** How many values of the source were handed to the connection. */
+  readonly events: number
+  /** How many bytes of the body were handed to the connection, heartbeats included. */
+  readonly bytes: number
+}
+
+/** Options of one stream: at registration for all streams, at the call for one. The nearest wins; `onOpen` and `onClose` add up. */
+export interface SseOptions {
+  /**
+   * After how many milliseconds of silence something is sent, so that proxies and scripts see a live connection:
+   * a comment, or, with `message`, that event. `false` for never.
+   * @default 15000
+   */
+  readonly heartbeat?: number | false | { readonly interval: number, readonly message: SseValue } | undefined
+  /**
+   * The first thing sent: how many milliseconds the browser waits before it reconnects.
+   * @default none; 3000 with `shutdown.retry`
+   */
+  readonly retry?: number | undefined
+  /**
+   * When the head leaves. `'immediately'`: with the first event, and at the latest in the next `setImmediate`.
+   * `'first-event'`: with the first event, however long that takes; what fails before that is answered by the error
+   * handler with its status.
+   * @default 'immediately'
+   */
+  readonly open?: 'immediately' | 'first-event' | undefined
+  /**
+   * `data` that is not a string → the string to send. What it throws, or gives that is no string, fails the stream.
+   * @default JSON.stringify
+   */
+  readonly serializer?: SseSerializer | undefined
+  /**
+   * When the source completes, tell the browser not to come back: a last event, whose `type` is `'end'` and whose
+   * `data` is empty unless given here, carries a reserved id, and a request with that id is answered 204.
+   * @default false
+   */
+  readonly finite?: boolean | { readonly type?: string | undefined, readonly data?: unknown } | undefined
+  /** The query parameter that may stand in for the `Last-Event-ID` header, which wins where both are. */
+  readonly lastEventIdQuery?: string | undefined
+  /**
+   * The last event of a stream whose source failed after its head had left; without one nothing is sent. The connection
+   * is broken after it, so that the failure does not look like an end.
+   */
+  readonly onError?: ((error: unknown) => SseValue | undefined) | undefined
+  /** The head leaves. If it throws, the stream fails. */
+  readonly onOpen?: ((request: FastifyRequest) => void) | undefined
+  /** The stream is over: called exactly once for each `onOpen`. */
+  readonly onClose?: ((summary: SseSummary, request: FastifyRequest) => void) | undefined
+  /** Ends the stream when it fires. One that has already fired: head and end, the source is never subscribed. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options at registration. */
+export interface SsePluginOptions extends SseOptions {
+  readonly shutdown?: {
+    /**
+     * When the server closes, each client is first given its own reconnection time, in milliseconds, at random between
+     * these two, so that a restart is not a stampede. Each opening sends `retry`, as browsers keep what they were told.
+     */
+    readonly retry?: readonly [min: number, max: number] | undefined
+  } | undefined
+}
