@@ -18,8 +18,8 @@ export type * from './types/index.ts'
  */
 const fastifyRxjsSse: FastifyPluginAsync<SsePluginOptions> = async function (app, options) {
   if (app.hasReplyDecorator('sse')) throw new FST_SSE_ALREADY_REGISTERED()
-  const { defaults, shutdownRetry } = resolvePluginOptions(options)
-  const registry = new Registry(shutdownRetry)
+  const { defaults, server } = resolvePluginOptions(options)
+  const registry = new Registry(server)
 
   app.decorate('sse', { get size () { return registry.size } })
   app.decorateRequest('lastEventId', { getter () { return decodeLastEventId(this.headers['last-event-id']) } })

@@ -37,6 +37,18 @@ export const FST_SSE_SERIALIZATION = createError<[value: string, reason: string,
 export const FST_SSE_SOURCE_FAILED = createError<[value: string, options: ErrorOptions]>(
   'FST_SSE_SOURCE_FAILED', 'The source of an event stream failed with %s, which is not an Error; throw an Error to give it a status')
 
+/** A client was too slow for its source. */
+export const FST_SSE_OVERFLOW = createError<[maxBytes: number]>(
+  'FST_SSE_OVERFLOW', 'More waited for a client than the option "buffer.maxBytes" allows, which is %s; raise it, choose another "buffer.overflow", or give a source that can wait: an iterable instead of an Observable')
+
+/** A client takes nothing any more. */
+export const FST_SSE_STALLED = createError<[milliseconds: number]>(
+  'FST_SSE_STALLED', 'Bytes waited for a client and none left for longer than the option "stallTimeout" allows, which is %s ms')
+
+/** There are as many streams as there may be. */
+export const FST_SSE_MAX_CONNECTIONS = createError<[limit: number]>(
+  'FST_SSE_MAX_CONNECTIONS', 'There are as many event streams as the option "maxConnections" allows, which is %s; try again later', 503)
+
 /** The reply has another content type than an event stream's. */
 export const FST_SSE_CONTENT_TYPE = createError<[value: string]>(
   'FST_SSE_CONTENT_TYPE', 'The content type of an event stream must be "text/event-stream"; it is %s: remove that header')

@@ -6,47 +6,124 @@ import { END_ID, formatId } from './event-id.ts'
 /** `data` that is not a string → the string that stands for it. */
 export type Serializer = (data: unknown) => string
 
-/** The bytes of one event, as they go on the wire. Never changed: many connections may share them. */
-export type Frame = Buffer
+/** Below this many characters, to join the text and encode it at once is cheaper than to copy it piece by piece. */
+const SHORT = 1024
+
+/**
+ * One event as it goes on the wire. Never changed, so that many connections may share it.
+ *
+ * It is kept as text until it is written: most of what waits for a stalled client is dropped in the end, and the text
+ * is often the source's own.
+ */
+export class Frame {
+  readonly #head: string
+  readonly #body: string
+  readonly #tail: string
+  /** In bytes. */
+  readonly size: number
+  #bytes: Buffer | null
+  #keepsBytes: boolean
+
+  constructor (head: string, body = '', tail = '') {
+    this.#head = head
+    this.#body = body
+    this.#tail = tail
+    this.size = Buffer.byteLength(head) + Buffer.byteLength(body) + tail.length
+    this.#bytes = null
+    this.#keepsBytes = false
+  }
+
+  get bytes (): Buffer {
+    if (this.#bytes !== null) return this.#bytes
+    const bytes = this.#encode()
+    if (this.#keepsBytes) this.#bytes = bytes
+    return bytes
+  }
+
+  /** Whether the bytes are made once, or each time: those of a frame that waits would double what it takes. */
+  set keepsBytes (keepsBytes: boolean) {
+    this.#keepsBytes = keepsBytes
+    if (!keepsBytes) this.#bytes = null
+  }
+
+  toString (): string {
+    return this.#head + this.#body + this.#tail
+  }
+
+  #encode (): Buffer {
+    if (this.#body.length < SHORT) return Buffer.from(this.toString())
+    const bytes = Buffer.allocUnsafe(this.size)
+    let end = bytes.write(this.#head)
+    end += bytes.write(this.#body, end)
+    bytes.write(this.#tail, end)
+    return bytes
+  }
+}
 
 const LINE_END = /\r\n|\r|\n/
 const FIELDS: ReadonlySet<string> = new Set(['data', 'id', 'type', 'retry', 'comment'])
 
 /** What keeps a quiet connection alive: an empty comment. */
-export const EMPTY_COMMENT: Frame = Buffer.from(':\n\n')
+export const EMPTY_COMMENT = fixedFrame(':\n\n')
+
+/** The five fields of a message, read once: a getter may give another value the second time. */
+export interface Fields {
+  readonly data?: unknown
+  readonly id?: unknown
+  readonly type?: unknown
+  readonly retry?: unknown
+  readonly comment?: unknown
+  /** The value was no message: it is the data. */
+  readonly isBare: boolean
+}
+
+/** One value of a source → its frame, or `null` where there is nothing to write. */
+export function encodeFrame (value: unknown, serializer: Serializer): Frame | null {
+  return encodeFields(readFields(value), serializer)
+}
+
+/** The fields of a value. Throws `FST_SSE_INVALID_MESSAGE` and `FST_SSE_UNKNOWN_FIELD`. */
+export function readFields (value: unknown): Fields {
+  if (!isMessage(value)) return { data: value, isBare: true }
+  const { data, id, type, retry, comment } = value
+  return { data, id, type, retry, comment, isBare: false }
+}
 
 /**
- * One value of a source → its frame, or `null` where there is nothing to write.
+ * The frame of a message, or `null` where there is nothing to write.
  * [spec] WHATWG HTML 9.2.5, "Parsing an event stream".
  */
-export function encodeFrame (value: unknown, serializer: Serializer): Frame | null {
-  if (!isMessage(value)) return Buffer.from(`${dataField(value, serializer)}\n`)
-
-  // Each field is read once: a getter may give another value the second time.
-  const { data, id, type, retry, comment } = value
-  let text = ''
-  if (isPresent(comment)) text += lines(':', stringField('comment', comment))
-  if (isPresent(id)) text += `id: ${formatId(id)}\n`
-  if (isPresent(type)) text += `event: ${formatType(type)}\n`
-  if (isPresent(retry)) text += `retry: ${formatRetry(retry)}\n`
-  if (data !== undefined) text += dataField(data, serializer)
+export function encodeFields ({ data, id, type, retry, comment }: Fields, serializer: Serializer): Frame | null {
+  let head = ''
+  if (isPresent(comment)) head += `: ${splitLines(':', stringField('comment', comment))}\n`
+  if (isPresent(id)) head += `id: ${formatId(id)}\n`
+  if (isPresent(type)) head += `event: ${formatType(type)}\n`
+  if (isPresent(retry)) head += `retry: ${formatRetry(retry)}\n`
+  if (data !== undefined) return dataFrame(head, data, serializer)
   // [spec] "If the data buffer is an empty string, set … the event type buffer to the empty string and return."
-  else if (isPresent(type)) text += 'data:\n'
-  return text === '' ? null : Buffer.from(`${text}\n`)
+  if (isPresent(type)) head += 'data:\n'
+  return head === '' ? null : new Frame(head, '', '\n')
 }
 
 /** The first thing on a connection whose browser is told how long to wait before it reconnects. */
 export function encodeRetry (milliseconds: number): Frame {
-  return Buffer.from(`retry: ${milliseconds}\n\n`)
+  return fixedFrame(`retry: ${milliseconds}\n\n`)
 }
 
 /** The last event of a finite stream. An id without data is ignored by all but Chromium. */
 export function encodeEnd (type: string, data: unknown, serializer: Serializer): Frame {
-  const body = data === undefined ? 'data:\n' : dataField(data, serializer)
-  return Buffer.from(`id: ${END_ID}\nevent: ${formatType(type)}\n${body}\n`)
+  const head = `id: ${END_ID}\nevent: ${formatType(type)}\n`
+  return data === undefined ? fixedFrame(`${head}data:\n\n`) : dataFrame(head, data, serializer)
 }
 
-function isPresent (field: unknown): boolean {
+/** A frame that is sent again and again. */
+function fixedFrame (text: string): Frame {
+  const frame = new Frame(text)
+  frame.keepsBytes = true
+  return frame
+}
+
+export function isPresent (field: unknown): boolean {
   return field !== undefined && field !== null
 }
 
@@ -79,14 +156,15 @@ function unknownField (key: string): Error {
     : 'if it is part of the data, wrap it: { data: value }')
 }
 
-function dataField (data: unknown, serializer: Serializer): string {
-  return lines('data:', typeof data === 'string' ? data : serialize(data, serializer))
+function dataFrame (head: string, data: unknown, serializer: Serializer): Frame {
+  const text = typeof data === 'string' ? data : serialize(data, serializer)
+  return new Frame(`${head}data: `, splitLines('data:', text), '\n\n')
 }
 
 /** [spec] "Lines must be separated by either a CRLF pair, a single LF, or a single CR": each is a field of its own. */
-function lines (name: string, text: string): string {
-  if (!text.includes('\n') && !text.includes('\r')) return `${name} ${text}\n`
-  return `${name} ${text.split(LINE_END).join(`\n${name} `)}\n`
+function splitLines (name: string, text: string): string {
+  if (!text.includes('\n') && !text.includes('\r')) return text
+  return text.split(LINE_END).join(`\n${name} `)
 }
 
 function serialize (data: unknown, serializer: Serializer): string {

@@ -1,5 +1,6 @@
-import type { MessageEvent, SseOptions, SsePluginOptions, SseSummary } from '../types/index.ts'
+import type { MessageEvent, SseOptions, SseOverflow, SsePluginOptions, SseSummary } from '../types/index.ts'
 import type { FastifyRequest } from 'fastify'
+import type { BufferOptions } from './buffer.ts'
 import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION, show } from './errors.ts'
 import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from './frame.ts'
 import type { Frame, Serializer } from './frame.ts'
@@ -11,6 +12,12 @@ export interface ResolvedOptions {
   readonly firstFrame: Frame
   readonly open: 'immediately' | 'first-event'
   readonly serializer: Serializer
+  readonly buffer: BufferOptions
+  /** Milliseconds. */
+  readonly stallTimeout: number
+  /** Milliseconds. */
+  readonly maxDuration: number | null
+  readonly share: boolean
   /** The last event when the source completes. */
   readonly endFrame: Frame | null
   readonly lastEventIdQuery: string | null
@@ -26,6 +33,17 @@ export interface Heartbeat {
   readonly frame: Frame
 }
 
+/** What only the registration decides. */
+export interface ServerOptions {
+  readonly shutdownRetry: RetryRange | null
+  readonly maxConnections: ConnectionLimit | null
+}
+
+export interface ConnectionLimit {
+  readonly limit: number
+  readonly answer: 'retry' | 503
+}
+
 /** Random reconnection times for the clients of a server that closes, in milliseconds. */
 export type RetryRange = readonly [min: number, max: number]
 
@@ -34,6 +52,10 @@ const DEFAULTS: ResolvedOptions = {
   firstFrame: EMPTY_COMMENT,
   open: 'immediately',
   serializer: JSON.stringify,
+  buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' },
+  stallTimeout: 30_000,
+  maxDuration: null,
+  share: true,
   endFrame: null,
   lastEventIdQuery: null,
   onError: null,
@@ -52,13 +74,14 @@ const MAX_DELAY = 2 ** 31 - 1
 const REGISTER_OPTIONS: ReadonlySet<string> = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 /** The options of `app.register()`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
-export function resolvePluginOptions (options: SsePluginOptions): { defaults: ResolvedOptions, shutdownRetry: RetryRange | null } {
-  const { shutdown, ...rest } = options
+export function resolvePluginOptions (options: SsePluginOptions): { defaults: ResolvedOptions, server: ServerOptions } {
+  const { shutdown, maxConnections, ...rest } = options
   const own = Object.fromEntries(Object.entries(rest).filter(([name]) => !REGISTER_OPTIONS.has(name)))
-  const shutdownRetry = checkShutdown(shutdown)
-  // Browsers keep the reconnection time that they were last told, and so also the one of a shutdown.
-  const base = shutdownRetry === null ? DEFAULTS : { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) }
-  return { defaults: resolveOptions(base, own), shutdownRetry }
+  const server = { shutdownRetry: checkShutdown(shutdown), maxConnections: checkMaxConnections(maxConnections) }
+  // Browsers keep the reconnection time that they were last told: where one is told in need, each opening tells the normal one.
+  const tellsRetry = server.shutdownRetry !== null || server.maxConnections?.answer === 'retry'
+  const base = tellsRetry ? { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) } : DEFAULTS
+  return { defaults: resolveOptions(base, own), server }
 }
 
 /** `options` over `base`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
@@ -86,6 +109,15 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
     return { open: value }
   },
   serializer: (_value, _base, serializer) => ({ serializer }),
+  buffer: (value, base) => ({ buffer: checkBuffer(value, base.buffer) }),
+  stallTimeout: (value) => ({ stallTimeout: checkMilliseconds('stallTimeout', value, 1, MAX_DELAY) }),
+  maxDuration: (value) => ({
+    maxDuration: value === false ? null : checkMilliseconds('maxDuration', value, 1, MAX_DELAY, ', or false')
+  }),
+  share: (value) => {
+    if (typeof value !== 'boolean') throw invalid('share', 'true or false', value)
+    return { share: value }
+  },
   finite: (value, _base, serializer) => ({ endFrame: checkFinite(value, serializer) }),
   lastEventIdQuery: (value) => {
     if (typeof value !== 'string' || value === '') throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
@@ -110,6 +142,32 @@ function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | nu
   const frame = message === undefined ? null : encodeOption('heartbeat.message', message, (m) => encodeFrame(m, serializer))
   if (frame === null) throw invalid('heartbeat.message', 'a message with something to send', message)
   return { interval: checkMilliseconds('heartbeat.interval', interval, 1, MAX_DELAY), frame }
+}
+
+function checkBuffer (value: unknown, base: BufferOptions): BufferOptions {
+  if (typeof value !== 'object' || value === null) throw invalid('buffer', 'an object, { maxBytes, overflow }', value)
+  const { maxBytes = base.maxBytes, overflow = base.overflow, ...rest } = value as Partial<BufferOptions>
+  for (const name in rest) throw unknown(`buffer.${name}`)
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid('buffer.maxBytes', 'a whole number of bytes from 1', maxBytes)
+  if (!isOverflow(overflow)) {
+    throw invalid('buffer.overflow', "'disconnect', 'drop-oldest', 'drop-newest', or { latest: message => key }", overflow)
+  }
+  return { maxBytes, overflow }
+}
+
+function isOverflow (value: unknown): value is SseOverflow {
+  if (typeof value === 'string') return value === 'disconnect' || value === 'drop-oldest' || value === 'drop-newest'
+  return typeof value === 'object' && value !== null && Object.keys(value).join() === 'latest' &&
+    typeof (value as { latest: unknown }).latest === 'function'
+}
+
+function checkMaxConnections (value: unknown): ConnectionLimit | null {
+  if (value === undefined) return null
+  const { limit, answer = 'retry', ...rest } = typeof value === 'object' && value !== null ? value as Partial<ConnectionLimit> : { limit: value }
+  for (const name in rest) throw unknown(`maxConnections.${name}`)
+  if (!Number.isSafeInteger(limit) || Number(limit) < 0) throw invalid('maxConnections', 'a whole number from 0, or { limit, answer }', value)
+  if (answer !== 'retry' && answer !== 503) throw invalid('maxConnections.answer', "'retry' or 503", answer)
+  return { limit: Number(limit), answer }
 }
 
 function checkFinite (value: unknown, serializer: Serializer): Frame | null {
@@ -158,7 +216,7 @@ function invalid (option: string, expected: string, value: unknown): Error {
 }
 
 function unknown (option: string): Error {
-  return new FST_SSE_UNKNOWN_OPTION(option, option === 'shutdown'
+  return new FST_SSE_UNKNOWN_OPTION(option, option === 'shutdown' || option === 'maxConnections'
     ? 'it is given at registration'
     : `the options are ${Object.keys(CHECKS).join(', ')}`)
 }

@@ -1,13 +1,21 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Http2Session } from 'node:http2'
-import type { RetryRange } from './options.ts'
+import type { ConnectionLimit, ServerOptions } from './options.ts'
 import { encodeRetry } from './frame.ts'
 import type { Frame } from './frame.ts'
-import { Heartbeats } from './heartbeats.ts'
-import type { Beating } from './heartbeats.ts'
+import { SharedEncoder } from './share.ts'
+import { SharedTimers } from './shared-timer.ts'
 
 /** What the registry asks of a stream. */
-export interface RegisteredStream extends Beating {
+export interface RegisteredStream {
+  /** When something was last written or due. This time and the next ones are by `performance.now()`. */
+  readonly lastBeat: number
+  /** It was silent for the whole interval of its heartbeat. */
+  beat (): void
+  readonly nextStallCheck: number
+  checkStall (): void
+  readonly expiresAt: number
+  expire (): void
   /** Unsubscribes and ends at once; `farewell` goes out before. */
   shutdown (farewell: Frame | null): void
   /** Drops the connection. */
@@ -19,20 +27,26 @@ const SHUTDOWN_GRACE = 500
 
 /** All streams of one server. */
 export class Registry {
-  readonly #shutdownRetry: RetryRange | null
+  readonly #options: ServerOptions
   readonly #streams: Set<RegisteredStream>
-  readonly #heartbeats: Map<number, Heartbeats>
   readonly #sessions: Set<Http2Session>
   /** Where timers are made: in no request's async context. */
   readonly #context: AsyncResource
+  readonly encoder: SharedEncoder
+  readonly heartbeats: SharedTimers<RegisteredStream>
+  readonly stallChecks: SharedTimers<RegisteredStream>
+  readonly expiries: SharedTimers<RegisteredStream>
   #isClosing: boolean
 
-  constructor (shutdownRetry: RetryRange | null) {
-    this.#shutdownRetry = shutdownRetry
+  constructor (options: ServerOptions) {
+    this.#options = options
     this.#streams = new Set()
-    this.#heartbeats = new Map()
     this.#sessions = new Set()
     this.#context = new AsyncResource('fastify-rxjs-sse')
+    this.encoder = new SharedEncoder()
+    this.heartbeats = new SharedTimers((stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
+    this.stallChecks = new SharedTimers((stream) => stream.nextStallCheck, (stream) => stream.checkStall(), 1 / 10, this.#context)
+    this.expiries = new SharedTimers((stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
     this.#isClosing = false
   }
 
@@ -44,27 +58,18 @@ export class Registry {
     return this.#isClosing
   }
 
+  /** The limit, where there are as many streams as there may be. */
+  get exceededLimit (): ConnectionLimit | null {
+    const { maxConnections } = this.#options
+    return maxConnections !== null && this.#streams.size >= maxConnections.limit ? maxConnections : null
+  }
+
   add (stream: RegisteredStream): void {
     this.#streams.add(stream)
   }
 
   delete (stream: RegisteredStream): void {
     this.#streams.delete(stream)
-  }
-
-  startHeartbeat (stream: RegisteredStream, interval: number): void {
-    let heartbeats = this.#heartbeats.get(interval)
-    if (heartbeats === undefined) {
-      heartbeats = new Heartbeats(interval, this.#context)
-      this.#heartbeats.set(interval, heartbeats)
-    }
-    heartbeats.add(stream)
-  }
-
-  stopHeartbeat (stream: RegisteredStream, interval: number): void {
-    const heartbeats = this.#heartbeats.get(interval)
-    heartbeats?.delete(stream)
-    if (heartbeats?.size === 0) this.#heartbeats.delete(interval)
   }
 
   /** On Node 20, a server waits for the HTTP/2 sessions that its clients keep open. */
@@ -87,8 +92,9 @@ export class Registry {
 
   /** The client's own random time to wait until it reconnects, where that was asked for. */
   farewell (): Frame | null {
-    if (this.#shutdownRetry === null) return null
-    const [min, max] = this.#shutdownRetry
+    const { shutdownRetry } = this.#options
+    if (shutdownRetry === null) return null
+    const [min, max] = shutdownRetry
     return encodeRetry(min + Math.floor(Math.random() * (max - min + 1)))
   }
 

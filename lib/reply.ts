@@ -1,13 +1,15 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SseOptions } from '../types/index.ts'
-import { claim } from './claim.ts'
+import { FST_SSE_MAX_CONNECTIONS } from './errors.ts'
 import { END_ID } from './event-id.ts'
+import type { Frame } from './frame.ts'
 import { checkHead } from './head.ts'
 import { resolveOptions } from './options.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Registry } from './registry.ts'
-import { EmptyPayload, StreamPayload } from './response.ts'
-import { checkSource } from './source.ts'
+import { PlainPayload, StreamPayload } from './response.ts'
+import { checkSource, discard } from './source.ts'
+import type { EventStream } from './stream.ts'
 
 /** Where a reply keeps its stream. */
 export const kPayload = Symbol('fastify-rxjs-sse.payload')
@@ -24,20 +26,28 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
     checkHead(this)
 
     const { request } = this
-    if (request.method === 'HEAD') return answerEmpty(this)
     const lastEventId = lastEventIdOf(request, resolved.lastEventIdQuery)
+    if (request.method === 'HEAD') return answerPlain(this, source)
     // [spec] 9.2.3: 204 is the one answer after which a browser does not reconnect.
-    if (resolved.endFrame !== null && lastEventId === END_ID) return answerEmpty(this.code(204))
-
-    if (hasLeft(this)) {
-      claim(this)
-      return this
-    }
+    if (resolved.endFrame !== null && lastEventId === END_ID) return answerPlain(this.code(204), source)
+    const limit = registry.exceededLimit
+    if (limit?.answer === 'retry') return answerPlain(this, source, resolved.firstFrame)
 
     const payload = new StreamPayload(this, resolved, registry);
     (this as WithPayload)[kPayload] = payload
-    payload.start(source, lastEventId)
+    payload.start((stream) => {
+      if (beginsEnded(stream)) discard(source)
+      else stream.start(source, { lastEventId, request, get signal () { return stream.signal } })
+    })
     return this
+
+    function beginsEnded (stream: EventStream): boolean {
+      if (payload.hasLeft) stream.close(false)
+      else if (limit !== null) stream.error(new FST_SSE_MAX_CONNECTIONS(limit.limit))
+      else if (registry.isClosing) stream.shutdown(registry.farewell())
+      else if (resolved.signal?.aborted === true) stream.abort()
+      return stream.isReleased
+    }
   }
 }
 
@@ -54,14 +64,8 @@ function lastEventIdOf (request: FastifyRequest, parameter: string | null): stri
   return first === undefined ? undefined : String(first)
 }
 
-/** Neither a response without a socket, behind another of its connection, nor one of HTTP/2 says so by itself. */
-function hasLeft ({ raw, request }: FastifyReply): boolean {
-  const stream = 'stream' in raw ? raw.stream as { destroyed: boolean } | undefined : undefined
-  return raw.destroyed || stream?.destroyed === true || request.raw.socket?.destroyed
-}
-
-function answerEmpty (reply: FastifyReply): FastifyReply {
-  const payload = new EmptyPayload()
-  payload.answer(reply)
+function answerPlain (reply: FastifyReply, source: unknown, body: Frame | null = null): FastifyReply {
+  discard(source)
+  new PlainPayload(body).answer(reply)
   return reply
 }

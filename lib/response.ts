@@ -7,6 +7,7 @@ import type { FastifyReply } from 'fastify'
 import { FST_SSE_SOURCE_FAILED, show } from './errors.ts'
 import { claim, unclaim } from './claim.ts'
 import { checkHead, setHead } from './head.ts'
+import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Registry } from './registry.ts'
 import { EventStream } from './stream.ts'
@@ -57,18 +58,25 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 
   /**
-   * Subscribes to the source. Nothing is answered in this turn, so that whatever the handler still returns or throws
-   * finds the reply taken.
+   * Takes the reply, and lets `begin` start the stream. Nothing is answered in this turn, so that whatever the handler
+   * still returns or throws finds the reply taken.
    */
-  start (source: unknown, lastEventId: string | undefined): void {
-    const stream = this.#stream
+  start (begin: (stream: EventStream) => void): void {
     claim(this.#reply)
     this.#turn = setImmediate(() => {
       this.#turn = null
       if (this.#error !== null) this.#answerError()
       else if (this.#isOpened || !this.#waitsForEvent) this.#send()
     })
-    stream.start(source, { lastEventId, request: this.#reply.request, get signal () { return stream.signal } })
+    begin(this.#stream)
+    if (this.#stream.isClosed && this.#error === null) this.#dispose()
+  }
+
+  /** Neither a response that has no socket yet nor one of HTTP/2 says so by its own `destroyed`. */
+  get hasLeft (): boolean {
+    const { raw } = this.#reply
+    const stream = isHttp2(this.#reply) ? (raw as unknown as Http2ServerResponse).stream : null
+    return raw.destroyed || stream?.destroyed === true || this.#socket?.destroyed
   }
 
   open (): void {
@@ -174,10 +182,15 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 }
 
-/**
- * A payload that has no body: for HEAD, and for the answer to a client that has seen the end of its stream.
- */
-export class EmptyPayload extends EventEmitter {
+/** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
+export class PlainPayload extends EventEmitter {
+  readonly #body: Frame | null
+
+  constructor (body: Frame | null) {
+    super()
+    this.#body = body
+  }
+
   answer (reply: FastifyReply): void {
     setHead(reply)
     reply.send(this)
@@ -185,6 +198,7 @@ export class EmptyPayload extends EventEmitter {
   }
 
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
+    if (this.#body !== null) destination.write(this.#body.bytes)
     this.emit('end')
     if (options?.end !== false) destination.end()
     return destination

@@ -3,6 +3,19 @@ import { from, observable } from 'rxjs'
 import type { ObservableInput, Observer, Unsubscribable } from 'rxjs'
 import type { SseContext } from '../types/index.ts'
 import { FST_SSE_INVALID_SOURCE, show } from './errors.ts'
+import { hasMethod, isPromise } from './is.ts'
+import { PulledSource, pullerOf } from './pull.ts'
+
+/** Where the values of a source go. */
+export interface Sink extends Observer<unknown> {
+  /** A source that can wait should not. */
+  readonly wantsMore: boolean
+}
+
+export interface Subscription extends Unsubscribable {
+  /** The sink wants more again. Observables have no way to be asked. */
+  resume? (): void
+}
 
 /** Throws `FST_SSE_INVALID_SOURCE` for what cannot be streamed, as far as can be told before it is used. */
 export function checkSource (source: unknown): void {
@@ -12,23 +25,34 @@ export function checkSource (source: unknown): void {
 }
 
 /**
- * Subscribes to anything accepted: calls a factory, waits for a promise, hands the rest to RxJS. Never throws: what a
- * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `observer.error`.
+ * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
+ * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `sink.error`.
  */
-export function subscribe (source: unknown, context: SseContext, observer: Observer<unknown>): Unsubscribable {
+export function subscribe (source: unknown, context: SseContext, sink: Sink): Subscription {
   try {
     const given = isFactory(source) ? callFactory(source, context) : source
-    return isInput(given) ? subscribeInput(given, observer) : new PromisedSource(given as PromiseLike<unknown>, observer)
+    return isInput(given) ? subscribeInput(given, sink) : new PromisedSource(given as PromiseLike<unknown>, sink)
   } catch (error) {
-    observer.error(error)
+    sink.error(error)
     return CLOSED
   }
 }
 
-const CLOSED: Unsubscribable = { unsubscribe () {} }
+/** Lets go of a source that nobody will subscribe to, where it is more than a description of what to do. */
+export function discard (source: unknown): void {
+  if (source instanceof Readable) source.on('error', () => {}).destroy()
+  else if (isPromise(source)) source.then(discard, () => {})
+  else if (source instanceof ReadableStream) source.cancel().catch(() => {})
+}
 
-function subscribeInput (input: unknown, observer: Observer<unknown>): Unsubscribable {
-  return from(input as ObservableInput<unknown>).subscribe(observer)
+const CLOSED: Subscription = { unsubscribe () {} }
+
+function subscribeInput (input: object, sink: Sink): Subscription {
+  const puller = hasMethod(input, observable) ? null : pullerOf(input)
+  if (puller === null) return from(input as ObservableInput<unknown>).subscribe(sink)
+  const pulled = new PulledSource(puller, sink)
+  pulled.resume()
+  return pulled
 }
 
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {
@@ -38,33 +62,42 @@ function callFactory (factory: (context: SseContext) => unknown, context: SseCon
 }
 
 /** A promise of a source is that source, and a promise of a value is a source of that value. */
-class PromisedSource implements Unsubscribable {
-  #subscription: Unsubscribable | null = null
-  #closed = false
+class PromisedSource implements Subscription {
+  readonly #sink: Sink
+  #subscription: Subscription | null
+  #isClosed: boolean
 
-  constructor (promise: PromiseLike<unknown>, observer: Observer<unknown>) {
-    promise.then((source) => this.#open(source, observer)).then(undefined, (error: unknown) => {
-      if (!this.#closed) observer.error(error)
+  constructor (promise: PromiseLike<unknown>, sink: Sink) {
+    this.#sink = sink
+    this.#subscription = null
+    this.#isClosed = false
+    promise.then((source) => this.#open(source)).then(undefined, (error: unknown) => {
+      if (!this.#isClosed) sink.error(error)
     })
   }
 
-  #open (source: unknown, observer: Observer<unknown>): void {
-    if (this.#closed) return
-    if (isInput(source)) {
-      this.#subscription = subscribeInput(source, observer)
-      // A source may end the stream while it is being subscribed to, when there is no subscription to close yet.
-      if (this.#closed) this.#subscription.unsubscribe()
-    } else if (source === undefined || typeof source === 'function' || isBytes(source)) {
-      throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
-    } else {
-      observer.next(source)
-      observer.complete()
-    }
+  resume (): void {
+    this.#subscription?.resume?.()
   }
 
   unsubscribe (): void {
-    this.#closed = true
+    this.#isClosed = true
     this.#subscription?.unsubscribe()
+  }
+
+  #open (source: unknown): void {
+    if (this.#isClosed) {
+      discard(source)
+    } else if (isInput(source)) {
+      this.#subscription = subscribeInput(source, this.#sink)
+      // A source may end the stream while it is being subscribed to, when there is no subscription to close yet.
+      if (this.#isClosed) this.#subscription.unsubscribe()
+    } else if (source === undefined || typeof source === 'function' || isBytes(source)) {
+      throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
+    } else {
+      this.#sink.next(source)
+      this.#sink.complete()
+    }
   }
 }
 
@@ -72,27 +105,15 @@ function isFactory (value: unknown): value is (context: SseContext) => unknown {
   return typeof value === 'function' && !isInput(value)
 }
 
-function isPromise (value: unknown): value is PromiseLike<unknown> {
-  return isObject(value) && hasMethod(value, 'then')
-}
-
-/** What RxJS's `from` takes, but for promises, strings and bytes. */
-function isInput (value: unknown): boolean {
-  if (!isObject(value) || isBytes(value)) return false
+/** What can be subscribed to or pulled from, but for promises, strings and bytes. */
+function isInput (value: unknown): value is object {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isBytes(value)) return false
   return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
     hasMethod(value, 'getReader')
 }
 
 function isBytes (value: unknown): boolean {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || (value instanceof Readable && !value.readableObjectMode)
-}
-
-function isObject (value: unknown): value is object {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function'
-}
-
-function hasMethod (value: object, key: PropertyKey): boolean {
-  return key in value && typeof (value as Record<PropertyKey, unknown>)[key] === 'function'
 }
 
 function invalidSource (value: unknown, hint: string): Error {

@@ -1,13 +1,18 @@
-import { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
-import type { Observer, Unsubscribable } from 'rxjs'
 import type { SseCloseReason, SseContext, SseSummary } from '../types/index.ts'
 import { onAbort } from './abort.ts'
-import { encodeFrame } from './frame.ts'
+import type { FrameKey } from './buffer.ts'
+import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from './errors.ts'
+import { encodeFrame, isPresent } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
+import { Outbox } from './outbox.ts'
 import type { Registry, RegisteredStream } from './registry.ts'
+import type { Reader } from './share.ts'
 import { subscribe } from './source.ts'
+import type { Sink, Subscription } from './source.ts'
+import { StallDetector } from './stall.ts'
+import { UserCode } from './user-code.ts'
 import type { Writer } from './writer.ts'
 
 /** What a stream asks of the response that carries it. */
@@ -25,63 +30,81 @@ export interface Carrier {
 }
 
 /**
- * `opening`: nothing is written yet; `open`; `ending` and `failing`: the source is released, what waits is being written;
- * `closing`: all has been written; `closed`.
+ * `opening`: the head has not left; `open`; `ending` and `failing`: the source is released, what waits is being written;
+ * `closing`: all has been written, or nothing will be any more; `closed`.
  */
 type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
 
-/** How long what waits for the client of a failed stream may take, in milliseconds. */
-const STALL_TIMEOUT = 30_000
-
-/** One open stream: from the values of its source to the frames of its connection. */
-export class EventStream implements Observer<unknown>, RegisteredStream {
+/** One open stream: its states from the call to the end, and the reason of the end. */
+export class EventStream implements Sink, RegisteredStream, Reader {
   readonly #options: ResolvedOptions
   readonly #registry: Registry
   readonly #request: FastifyRequest
   readonly #carrier: Carrier
-  /** The async context of the call: user code runs in it, whoever's turn it is. */
-  readonly #context: AsyncResource
-  readonly #waiting: Frame[]
+  readonly #outbox: Outbox
+  readonly #userCode: UserCode
   #phase: Phase
   #isReleased: boolean
-  #subscription: Unsubscribable | null
+  #subscription: Subscription | null
   #controller: AbortController | null
   #stopListening: (() => void) | null
-  #writer: Writer | null
   #deadline: NodeJS.Timeout | null
   #reason: SseCloseReason
   #error: unknown
   #openedAt: number
-  #lastWrite: number
-  #events: number
-  #bytes: number
+  /** A heartbeat was due, and not needed, as bytes still waited. */
+  #skippedBeat: number
+  #stall: StallDetector | null
+  expiresAt: number
+  /** For the shared encoder. */
+  lastOrder: number
 
   constructor (options: ResolvedOptions, registry: Registry, request: FastifyRequest, carrier: Carrier) {
     this.#options = options
     this.#registry = registry
     this.#request = request
     this.#carrier = carrier
-    this.#context = new AsyncResource('SseStream')
-    this.#waiting = []
+    this.#outbox = new Outbox(options.buffer)
+    this.#userCode = new UserCode()
     this.#phase = 'opening'
     this.#isReleased = false
     this.#subscription = null
     this.#controller = null
     this.#stopListening = null
-    this.#writer = null
     this.#deadline = null
     this.#reason = 'client'
     this.#error = undefined
     this.#openedAt = 0
-    this.#lastWrite = 0
-    this.#events = 0
-    this.#bytes = 0
+    this.#skippedBeat = 0
+    this.#stall = null
+    this.expiresAt = Infinity
+    this.lastOrder = 0
     registry.add(this)
   }
 
-  /** By `performance.now()`. */
-  get lastWrite (): number {
-    return this.#lastWrite
+  get isClosed (): boolean {
+    return this.#phase === 'closed'
+  }
+
+  /** The source has been let go of, or will never be subscribed to. */
+  get isReleased (): boolean {
+    return this.#isReleased
+  }
+
+  get isShutdown (): boolean {
+    return this.#reason === 'shutdown'
+  }
+
+  get wantsMore (): boolean {
+    return !this.#isReleased && this.#outbox.isFree
+  }
+
+  get lastBeat (): number {
+    return Math.max(this.#outbox.lastWrite, this.#skippedBeat)
+  }
+
+  get nextStallCheck (): number {
+    return this.#stall?.nextLook ?? Infinity
   }
 
   /** Fires when the source is released. */
@@ -93,26 +116,18 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
     return this.#controller.signal
   }
 
-  get isClosed (): boolean {
-    return this.#phase === 'closed'
-  }
-
-  get isShutdown (): boolean {
-    return this.#reason === 'shutdown'
-  }
-
   /** Runs `fn` in the async context of the call that made this stream. */
-  run<Args extends unknown[]> (fn: (...args: Args) => void, ...args: Args): void {
-    this.#context.runInAsyncScope(fn, undefined, ...args)
+  run (fn: () => void): void {
+    this.#userCode.run(fn)
   }
 
   /** Subscribes at once, so that no value of a hot source is lost. */
   start (source: unknown, context: SseContext): void {
-    const { signal } = this.#options
-    if (this.#registry.isClosing) return this.shutdown(this.#registry.farewell())
-    if (signal !== null) {
-      if (signal.aborted) return this.#end('aborted')
-      this.#stopListening = onAbort(signal, () => this.#end('aborted'))
+    const { signal, maxDuration } = this.#options
+    if (signal !== null) this.#stopListening = onAbort(signal, () => this.abort())
+    if (maxDuration !== null) {
+      this.expiresAt = performance.now() + maxDuration * (0.8 + Math.random() * 0.2)
+      this.#registry.expiries.add(this, maxDuration)
     }
     const subscription = subscribe(source, context, this)
     // What ends while it is being subscribed to was released before there was a subscription.
@@ -120,18 +135,21 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
     else this.#subscription = subscription
   }
 
+  /** The option `signal` has fired. */
+  abort (): void {
+    this.#end('aborted')
+  }
+
   next (value: unknown): void {
     if (this.#isReleased) return
-    let frame: Frame | null
     try {
-      frame = this.#encode(value)
+      const frame = this.#encode(value)
+      if (frame === null) return
+      if (!this.#outbox.send(frame, () => this.#keyOf(value))) return this.#drop('overflow', new FST_SSE_OVERFLOW(this.#options.buffer.maxBytes))
     } catch (error) {
-      this.#fail(error)
-      return
+      return this.#fail(error)
     }
-    if (frame === null) return
-    this.#events++
-    this.#send(frame)
+    if (this.#phase === 'opening') this.#carrier.open()
   }
 
   error (error: unknown): void {
@@ -145,31 +163,45 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
   /** The head leaves, to where `writer` writes. */
   attach (writer: Writer): void {
     if (this.#phase === 'closed') return writer.release()
-    this.#writer = writer
-    this.#openedAt = this.#lastWrite = performance.now()
+    const { heartbeat, stallTimeout, firstFrame, onOpen } = this.#options
     if (this.#phase === 'opening') this.#phase = 'open'
-    this.#waiting.unshift(this.#options.firstFrame)
-    for (const onOpen of this.#options.onOpen) this.#call(() => onOpen(this.#request), (error) => this.#fail(error))
-    if (this.#waiting.length > 1) this.#waiting.splice(0, Infinity, Buffer.concat(this.#waiting))
+    this.#openedAt = this.#skippedBeat = performance.now()
+    this.#outbox.attach(writer)
+    writer.write(firstFrame.bytes)
+    for (const callback of onOpen) this.#userCode.call(() => callback(this.#request), (error) => this.#fail(error))
+    this.#stall = new StallDetector(stallTimeout)
+    this.#registry.stallChecks.add(this, stallTimeout)
+    if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
     this.drain()
-    const { heartbeat } = this.#options
-    if (this.#phase === 'open' && heartbeat !== null) this.#registry.startHeartbeat(this, heartbeat.interval)
   }
 
   /** The destination takes more. */
   drain (): void {
-    const writer = this.#writer
-    if (writer === null) return
-    while (!writer.isBlocked) {
-      const frame = this.#waiting.shift()
-      if (frame === undefined) return this.#finish(writer)
-      this.#write(writer, frame)
+    if (!this.#outbox.drain()) return
+    if (this.#phase === 'ending') {
+      this.#phase = 'closing'
+      this.#carrier.end()
+    } else if (this.#phase === 'failing') {
+      this.#phase = 'closing'
+      this.#outbox.onceWritten(() => this.#carrier.break())
+    } else if (this.#subscription?.resume !== undefined) {
+      // Not now: a client that keeps up would keep the event loop from everything else.
+      setImmediate(() => this.#userCode.run(() => this.#subscription?.resume?.()))
     }
   }
 
   beat (): void {
-    const { heartbeat } = this.#options
-    if (heartbeat !== null && this.#writer !== null && !this.#writer.isBlocked) this.#write(this.#writer, heartbeat.frame)
+    this.#skippedBeat = performance.now()
+    if (this.#options.heartbeat !== null) this.#outbox.sendBetween(this.#options.heartbeat.frame)
+  }
+
+  checkStall (): void {
+    const { stallTimeout } = this.#options
+    if (this.#stall?.isStalled(this.#outbox.bytes, this.#outbox.busyBytes) === true) this.#drop('stalled', new FST_SSE_STALLED(stallTimeout))
+  }
+
+  expire (): void {
+    this.#end('expired')
   }
 
   shutdown (farewell: Frame | null): void {
@@ -180,18 +212,6 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
     this.#carrier.drop()
   }
 
-  /** The connection is gone; `isFinished` where all that was written has left before. */
-  close (isFinished: boolean): void {
-    if (this.#phase === 'closed') return
-    if (!isFinished && this.#reason === 'complete') this.#reason = 'client'
-    this.#release()
-    this.#phase = 'closed'
-    if (this.#deadline !== null) clearTimeout(this.#deadline)
-    this.#registry.delete(this)
-    this.#writer?.release()
-    if (this.#writer !== null) this.#report()
-  }
-
   /** What carries the stream has failed. */
   cancel (error: unknown): void {
     if (this.#phase === 'closed') return
@@ -200,33 +220,39 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
     this.close(false)
   }
 
+  /** The connection is gone; `isFinished` where all that was written had left before. */
+  close (isFinished: boolean): void {
+    if (this.#phase === 'closed') return
+    if (!isFinished && this.#reason === 'complete') this.#reason = 'client'
+    const wasOpened = this.#phase !== 'opening' && this.#openedAt > 0
+    this.#release()
+    this.#phase = 'closed'
+    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    this.#registry.delete(this)
+    this.#registry.stallChecks.delete(this, this.#options.stallTimeout)
+    this.#outbox.release()
+    if (wasOpened) this.#report()
+  }
+
   #encode (value: unknown): Frame | null {
-    const { serializer } = this.#options
-    if (serializer === JSON.stringify) return encodeFrame(value, serializer)
-    return this.#context.runInAsyncScope(encodeFrame, undefined, value, serializer)
+    const { serializer, share } = this.#options
+    // JSON.stringify sees no context, and needs none.
+    if (serializer === JSON.stringify) return share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
+    return this.#userCode.run(() => share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer))
   }
 
-  #send (frame: Frame): void {
-    const writer = this.#writer
-    if (writer !== null && !writer.isBlocked && this.#waiting.length === 0) {
-      this.#write(writer, frame)
-    } else {
-      this.#waiting.push(frame)
-      if (this.#phase === 'opening') this.#carrier.open()
-    }
-  }
-
-  #write (writer: Writer, frame: Frame): void {
-    this.#lastWrite = performance.now()
-    this.#bytes += frame.length
-    writer.write(frame)
+  #keyOf (value: unknown): FrameKey | null {
+    const { overflow } = this.#options.buffer
+    if (typeof overflow === 'string') return null
+    const key = this.#userCode.run(() => overflow.latest(value))
+    return key === undefined ? null : { key, hasId: isPresent((value as { id?: unknown } | null)?.id) }
   }
 
   #end (reason: SseCloseReason, last: Frame | null = null): void {
     if (this.#isReleased) return
     this.#reason = reason
     this.#release()
-    if (last !== null) this.#waiting.push(last)
+    this.#outbox.sendLast(last)
     if (this.#phase === 'opening') this.#carrier.open()
     this.#phase = 'ending'
     this.drain()
@@ -241,85 +267,76 @@ export class EventStream implements Observer<unknown>, RegisteredStream {
     this.#reason = 'error'
     this.#error = error
     this.#release()
-    if (this.#phase === 'opening' && this.#waiting.length === 0) {
-      this.#phase = 'closed'
-      this.#registry.delete(this)
-      this.#carrier.reject(error)
-      return
-    }
+    if (this.#phase === 'opening' && !this.#outbox.hasWaiting) return this.#reject(error)
     this.#phase = 'failing'
-    const last = this.#lastWords(error)
-    if (last !== null) this.#waiting.push(last)
-    this.#deadline = setTimeout(() => this.#carrier.drop(), STALL_TIMEOUT).unref()
+    this.#outbox.sendLast(this.#lastWords(error))
+    this.#deadline = setTimeout(() => this.#carrier.drop(), this.#options.stallTimeout).unref()
     this.drain()
   }
 
-  #lastWords (error: unknown): Frame | null {
-    const { onError } = this.#options
-    if (typeof onError !== 'function') return null
-    let frame: Frame | null = null
-    this.#call(() => {
-      const message = onError(error)
-      if (message !== undefined) frame = this.#encode(message)
-    }, (thrown) => this.#request.log.error({ err: thrown }, 'onError of an event stream threw'))
-    return frame
+  /** The client is too slow: nothing that waits will reach it. */
+  #drop (reason: 'overflow' | 'stalled', error: Error): void {
+    if (this.#reason !== 'error') {
+      this.#reason = reason
+      this.#error = error
+    }
+    this.#release()
+    this.#outbox.clear()
+    if (this.#phase === 'opening') return this.#reject(error)
+    this.#phase = 'closing'
+    this.#carrier.drop()
   }
 
-  /** Everything that waits has been written. */
-  #finish (writer: Writer): void {
-    if (this.#phase === 'ending') {
-      this.#phase = 'closing'
-      this.#carrier.end()
-    } else if (this.#phase === 'failing') {
-      this.#phase = 'closing'
-      writer.onceWritten(() => this.#carrier.break())
-    }
+  #reject (error: unknown): void {
+    this.#phase = 'closed'
+    this.#registry.delete(this)
+    this.#carrier.reject(error)
+  }
+
+  #lastWords (error: unknown): Frame | null {
+    const { onError, serializer } = this.#options
+    if (typeof onError !== 'function') return null
+    let frame: Frame | null = null
+    this.#userCode.call(() => {
+      const message = onError(error)
+      if (message !== undefined) frame = encodeFrame(message, serializer)
+    }, (thrown) => this.#request.log.error({ err: thrown }, 'onError of an event stream threw'))
+    return frame
   }
 
   /** The one place where the source is let go of. */
   #release (): void {
     if (this.#isReleased) return
     this.#isReleased = true
-    const { heartbeat } = this.#options
-    if (heartbeat !== null) this.#registry.stopHeartbeat(this, heartbeat.interval)
+    const { heartbeat, maxDuration } = this.#options
+    if (heartbeat !== null) this.#registry.heartbeats.delete(this, heartbeat.interval)
+    if (maxDuration !== null) this.#registry.expiries.delete(this, maxDuration)
     this.#stopListening?.()
     if (this.#subscription !== null) this.#unsubscribe(this.#subscription)
     this.#subscription = null
-    if (this.#controller !== null) this.run(() => this.#controller?.abort())
+    const controller = this.#controller
+    if (controller !== null) this.#userCode.run(() => controller.abort())
   }
 
-  #unsubscribe (subscription: Unsubscribable): void {
-    try {
-      this.run(() => subscription.unsubscribe())
-    } catch (error) {
-      this.#request.log.error({ err: error }, 'a teardown of an event stream threw')
-    }
+  #unsubscribe (subscription: Subscription): void {
+    this.#userCode.call(
+      () => subscription.unsubscribe(),
+      (error) => this.#request.log.error({ err: error }, 'a teardown of an event stream threw'))
   }
 
   #report (): void {
     const { log } = this.#request
-    const summary: SseSummary = {
-      reason: this.#reason,
-      error: this.#error,
-      duration: performance.now() - this.#openedAt,
-      events: this.#events,
-      bytes: this.#bytes
-    }
+    const { events, bytes, dropped } = this.#outbox
+    const duration = performance.now() - this.#openedAt
+    const summary: SseSummary = { reason: this.#reason, error: this.#error, duration, events, bytes, dropped }
     const { error, ...sse } = summary
     if (this.#reason === 'error') log.error({ err: error, sse }, 'event stream failed')
+    else if (error !== undefined) log.warn({ err: error, sse }, 'event stream dropped')
     else log.debug({ sse }, 'event stream closed')
     for (const onClose of this.#options.onClose) {
-      this.#call(() => onClose(summary, this.#request), (thrown) => log.error({ err: thrown }, 'onClose of an event stream threw'))
-    }
-  }
-
-  /** Runs a callback of the user's; what it throws, or rejects with if it is async, goes to `onThrow`. */
-  #call (callback: () => unknown, onThrow: (error: unknown) => void): void {
-    try {
-      const result = this.#context.runInAsyncScope(callback)
-      if (result instanceof Promise) result.catch(onThrow)
-    } catch (error) {
-      onThrow(error)
+      this.#userCode.call(
+        () => onClose(summary, this.#request),
+        (thrown) => log.error({ err: thrown }, 'onClose of an event stream threw'))
     }
   }
 }

@@ -50,6 +50,12 @@ export type SseCloseReason =
   | 'client'
   /** The source, a value, or one of the callbacks failed. */
   | 'error'
+  /** More waited for a slow client than `buffer.maxBytes`. */
+  | 'overflow'
+  /** Bytes waited for a client, and none left for `stallTimeout`. */
+  | 'stalled'
+  /** The stream was as old as `maxDuration` allows. */
+  | 'expired'
   /** The option `signal` fired. */
   | 'aborted'
   /** The server closes. */
@@ -58,7 +64,7 @@ export type SseCloseReason =
 /** What `onClose` is told. */
 export interface SseSummary {
   readonly reason: SseCloseReason
-  /** What failed, where `reason` is `'error'`. */
+  /** What failed, where `reason` is `'error'`; what to do about it, where it is `'overflow'` or `'stalled'`. */
   readonly error: unknown
   /** From the head to the end, in milliseconds. */
   readonly duration: number
@@ -66,6 +72,35 @@ export interface SseSummary {
   readonly events: number
   /** How many bytes of the body were handed to the connection, heartbeats included. */
   readonly bytes: number
+  /** How many values of the source were dropped or replaced, because the client was slower than the source. */
+  readonly dropped: number
+}
+
+/** What happens when more would wait for a slow client than `buffer.maxBytes`. */
+export type SseOverflow =
+  /** The connection is dropped. With ids, the client resumes without loss: the only policy for which that holds. */
+  | 'disconnect'
+  /** The oldest that wait are dropped. */
+  | 'drop-oldest'
+  /** What comes is dropped. */
+  | 'drop-newest'
+  /**
+   * While anything waits, only the newest message of each key does: it takes the place of the one before it, or, where it
+   * has an id, the tail, as a client that resumes from it would miss those in between. A message whose key is
+   * `undefined` is never replaced. Past `maxBytes` even so, the connection is dropped.
+   */
+  | { latest (message: unknown): unknown }
+
+/** What may wait for one slow client. Given in several places, its members are merged one by one. */
+export interface SseBufferOptions {
+  /**
+   * Bytes, in the queue and in the socket, with 128 for each event that waits. One event is always taken when nothing
+   * waits, however large.
+   * @default 4194304
+   */
+  readonly maxBytes?: number | undefined
+  /** @default 'disconnect' */
+  readonly overflow?: SseOverflow | undefined
 }
 
 /** Options of one stream: at registration for all streams, at the call for one. The nearest wins; `onOpen` and `onClose` add up. */
@@ -78,7 +113,7 @@ export interface SseOptions {
   readonly heartbeat?: number | false | { readonly interval: number, readonly message: SseValue } | undefined
   /**
    * The first thing sent: how many milliseconds the browser waits before it reconnects.
-   * @default none; 3000 with `shutdown.retry`
+   * @default none; 3000 with `shutdown.retry` or `maxConnections`
    */
   readonly retry?: number | undefined
   /**
@@ -93,6 +128,25 @@ export interface SseOptions {
    * @default JSON.stringify
    */
   readonly serializer?: SseSerializer | undefined
+  /** What may wait for a client that is slower than its source. Sources that can wait are made to, and never overflow. */
+  readonly buffer?: SseBufferOptions | undefined
+  /**
+   * Bytes wait in Node and none has left for that many milliseconds: the connection is dropped.
+   * @default 30000
+   */
+  readonly stallTimeout?: number | undefined
+  /**
+   * The stream ends after a random 80 to 100 % of that many milliseconds, whether or not the source emits; the browser
+   * comes back. `false` for never.
+   * @default false
+   */
+  readonly maxDuration?: number | false | undefined
+  /**
+   * Encode a message once for all connections that get it in one turn. Turn it off where `data` is changed in place and
+   * emitted to other connections within a turn.
+   * @default true
+   */
+  readonly share?: boolean | undefined
   /**
    * When the source completes, tell the browser not to come back: a last event, whose `type` is `'end'` and whose
    * `data` is empty unless given here, carries a reserved id, and a request with that id is answered 204.
@@ -116,6 +170,13 @@ export interface SseOptions {
 
 /** Options at registration. */
 export interface SsePluginOptions extends SseOptions {
+  /**
+   * How many streams may be open at once. Past that, `answer: 'retry'` is an empty 200 stream with a `retry:`, after which
+   * browsers come back; `answer: 503` is an error, `FST_SSE_MAX_CONNECTIONS`, after which `EventSource` gives up for good.
+   * A number is the limit, with `'retry'`.
+   * @default none
+   */
+  readonly maxConnections?: number | { readonly limit: number, readonly answer?: 'retry' | 503 | undefined } | undefined
   readonly shutdown?: {
     /**
      * When the server closes, each client is first given its own reconnection time, in milliseconds, at random between

@@ -1,0 +1,70 @@
+import { encodeFields, readFields } from './frame.ts'
+import type { Fields, Frame, Serializer } from './frame.ts'
+
+/** A message that was encoded in this turn. */
+interface Encoded {
+  /** Rises with each encoding. */
+  readonly order: number
+  readonly fields: Fields
+  readonly frame: Frame | null
+}
+
+/** What a connection remembers of the messages that it was given, so that it is seen when one comes again. */
+export interface Reader {
+  lastOrder: number
+}
+
+/**
+ * Encodes a message once for all connections that get it in one turn, as the subscribers of a hot source do.
+ *
+ * A message is found by its identity, its five fields and the serializer. That does not show `data` changed in place, so
+ * a connection that sees the message again has it encoded anew. What is left is `data` changed in place and emitted to
+ * other connections in the same turn.
+ */
+export class SharedEncoder {
+  readonly #encoded: Map<Serializer, Map<unknown, Encoded>>
+  readonly #forget: () => void
+  #order: number
+
+  constructor () {
+    this.#encoded = new Map()
+    this.#forget = () => {
+      for (const ofSerializer of this.#encoded.values()) {
+        for (const { frame } of ofSerializer.values()) {
+          if (frame !== null) frame.keepsBytes = false
+        }
+      }
+      this.#encoded.clear()
+    }
+    this.#order = 0
+  }
+
+  encode (value: unknown, serializer: Serializer, reader: Reader): Frame | null {
+    const known = this.#encoded.get(serializer)?.get(value)
+    if (known !== undefined && known.order > reader.lastOrder && isUnchanged(value, known.fields)) {
+      reader.lastOrder = known.order
+      return known.frame
+    }
+    const fields = readFields(value)
+    const frame = encodeFields(fields, serializer)
+    if (frame !== null) frame.keepsBytes = true
+    reader.lastOrder = ++this.#order
+    this.#remember(value, serializer, { order: this.#order, fields, frame })
+    return frame
+  }
+
+  #remember (value: unknown, serializer: Serializer, encoded: Encoded): void {
+    // A turn is over when the microtasks have run, and those that they queued.
+    if (this.#encoded.size === 0) queueMicrotask(() => process.nextTick(this.#forget))
+    const ofSerializer = this.#encoded.get(serializer)
+    if (ofSerializer === undefined) this.#encoded.set(serializer, new Map([[value, encoded]]))
+    else ofSerializer.set(value, encoded)
+  }
+}
+
+function isUnchanged (value: unknown, fields: Fields): boolean {
+  if (fields.isBare) return true
+  const message = value as Fields
+  return message.data === fields.data && message.id === fields.id && message.type === fields.type &&
+    message.retry === fields.retry && message.comment === fields.comment
+}
