@@ -31,6 +31,11 @@ export class SendBuffer {
     return this.#queue.length === 0
   }
 
+  /** With the overhead of each frame. */
+  get bytes (): number {
+    return this.#queue.bytes
+  }
+
   /** How many frames were dropped or replaced. */
   get dropped (): number {
     return this.#dropped
@@ -69,11 +74,6 @@ export class SendBuffer {
     if (key === null) queue.push(frame)
     else queue.push(frame, key.key, key.hasId)
     return true
-  }
-
-  /** Takes a frame that is not the source's: the last ones of a stream. */
-  push (frame: Frame): void {
-    this.#queue.push(frame)
   }
 
   shift (): Frame | undefined {

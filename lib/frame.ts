@@ -9,19 +9,26 @@ export type Serializer = (data: unknown) => string
 /** Below this many characters, to join the text and encode it at once is cheaper than to copy it piece by piece. */
 const SHORT = 1024
 
+/** Bytes that are written at once: of one frame, or of several that leave together. */
+export interface Bytes {
+  readonly size: number
+  readonly bytes: Uint8Array
+  /** The bytes as a chunk of a chunked HTTP/1.1 body (RFC 9112, 7.1), with its size before and a line end behind. */
+  readonly chunk: Uint8Array
+}
+
 /**
  * One event as it goes on the wire. Never changed, so that many connections may share it.
  *
  * It is kept as text until it is written: most of what waits for a stalled client is dropped in the end, and the text
  * is often the source's own.
  */
-export class Frame {
+export class Frame implements Bytes {
   readonly #head: string
   readonly #body: string
   readonly #tail: string
-  /** In bytes. */
   readonly size: number
-  #bytes: Buffer | null
+  #chunk: Buffer | null
   #keepsBytes: boolean
 
   constructor (head: string, body = '', tail = '') {
@@ -29,21 +36,25 @@ export class Frame {
     this.#body = body
     this.#tail = tail
     this.size = Buffer.byteLength(head) + Buffer.byteLength(body) + tail.length
-    this.#bytes = null
+    this.#chunk = null
     this.#keepsBytes = false
   }
 
   get bytes (): Buffer {
-    if (this.#bytes !== null) return this.#bytes
-    const bytes = this.#encode()
-    if (this.#keepsBytes) this.#bytes = bytes
-    return bytes
+    return bytesOfChunk(this.chunk, this.size)
+  }
+
+  get chunk (): Buffer {
+    if (this.#chunk !== null) return this.#chunk
+    const chunk = this.#encode()
+    if (this.#keepsBytes) this.#chunk = chunk
+    return chunk
   }
 
   /** Whether the bytes are made once, or each time: those of a frame that waits would double what it takes. */
   set keepsBytes (keepsBytes: boolean) {
     this.#keepsBytes = keepsBytes
-    if (!keepsBytes) this.#bytes = null
+    if (!keepsBytes) this.#chunk = null
   }
 
   toString (): string {
@@ -51,13 +62,48 @@ export class Frame {
   }
 
   #encode (): Buffer {
-    if (this.#body.length < SHORT) return Buffer.from(this.toString())
-    const bytes = Buffer.allocUnsafe(this.size)
-    let end = bytes.write(this.#head)
-    end += bytes.write(this.#body, end)
-    bytes.write(this.#tail, end)
-    return bytes
+    const before = chunkSize(this.size)
+    if (this.#body.length < SHORT) return Buffer.from(`${before}${this.#head}${this.#body}${this.#tail}\r\n`)
+    const chunk = allocateChunk(before, this.size)
+    let end = before.length
+    end += chunk.write(this.#head, end)
+    end += chunk.write(this.#body, end)
+    chunk.write(this.#tail, end)
+    return chunk
   }
+}
+
+/** Several frames that leave together. */
+export class JoinedFrames implements Bytes {
+  readonly size: number
+  readonly chunk: Buffer
+
+  constructor (frames: readonly Frame[]) {
+    this.size = frames.reduce((size, frame) => size + frame.size, 0)
+    const before = chunkSize(this.size)
+    this.chunk = allocateChunk(before, this.size)
+    let end = before.length
+    for (const frame of frames) end += frame.bytes.copy(this.chunk, end)
+  }
+
+  get bytes (): Buffer {
+    return bytesOfChunk(this.chunk, this.size)
+  }
+}
+
+function chunkSize (size: number): string {
+  return `${size.toString(16)}\r\n`
+}
+
+function allocateChunk (before: string, size: number): Buffer {
+  const chunk = Buffer.allocUnsafe(before.length + size + 2)
+  chunk.write(before, 'latin1')
+  chunk.write('\r\n', before.length + size, 'latin1')
+  return chunk
+}
+
+function bytesOfChunk (chunk: Buffer, size: number): Buffer {
+  return chunk.subarray(chunk.length - size - 2, chunk.length - 2)
 }
 
 const LINE_END = /\r\n|\r|\n/

@@ -5,6 +5,7 @@ import { encodeRetry } from './frame.ts'
 import type { Frame } from './frame.ts'
 import { SharedEncoder } from './share.ts'
 import { SharedTimers } from './shared-timer.ts'
+import { Turn } from './turn.ts'
 
 /** What the registry asks of a stream. */
 export interface RegisteredStream {
@@ -32,6 +33,7 @@ export class Registry {
   readonly #sessions: Set<Http2Session>
   /** Where timers are made: in no request's async context. */
   readonly #context: AsyncResource
+  readonly turn: Turn
   readonly encoder: SharedEncoder
   readonly heartbeats: SharedTimers<RegisteredStream>
   readonly stallChecks: SharedTimers<RegisteredStream>
@@ -43,7 +45,8 @@ export class Registry {
     this.#streams = new Set()
     this.#sessions = new Set()
     this.#context = new AsyncResource('fastify-rxjs-sse')
-    this.encoder = new SharedEncoder()
+    this.turn = new Turn()
+    this.encoder = new SharedEncoder(this.turn)
     this.heartbeats = new SharedTimers((stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
     this.stallChecks = new SharedTimers((stream) => stream.nextStallCheck, (stream) => stream.checkStall(), 1 / 10, this.#context)
     this.expiries = new SharedTimers((stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)

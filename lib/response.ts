@@ -99,7 +99,7 @@ export class StreamPayload extends EventEmitter implements Carrier {
       if (this.#error !== null) throw this.#error
       checkHead(this.#reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
-      this.#stream.attach(new Writer(destination, () => this.#stream.drain()))
+      this.#stream.attach(new Writer(destination, () => this.#stream.flush()))
     } catch (error) {
       this.#stream.cancel(error)
       this.emit('error', error)

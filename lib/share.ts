@@ -1,5 +1,6 @@
 import { encodeFields, readFields } from './frame.ts'
 import type { Fields, Frame, Serializer } from './frame.ts'
+import type { Turn } from './turn.ts'
 
 /** A message that was encoded in this turn. */
 interface Encoded {
@@ -24,9 +25,11 @@ export interface Reader {
 export class SharedEncoder {
   readonly #encoded: Map<Serializer, Map<unknown, Encoded>>
   readonly #forget: () => void
+  readonly #turn: Turn
   #order: number
 
-  constructor () {
+  constructor (turn: Turn) {
+    this.#turn = turn
     this.#encoded = new Map()
     this.#forget = () => {
       for (const ofSerializer of this.#encoded.values()) {
@@ -54,8 +57,7 @@ export class SharedEncoder {
   }
 
   #remember (value: unknown, serializer: Serializer, encoded: Encoded): void {
-    // A turn is over when the microtasks have run, and those that they queued.
-    if (this.#encoded.size === 0) queueMicrotask(() => process.nextTick(this.#forget))
+    if (this.#encoded.size === 0) this.#turn.atEnd(this.#forget)
     const ofSerializer = this.#encoded.get(serializer)
     if (ofSerializer === undefined) this.#encoded.set(serializer, new Map([[value, encoded]]))
     else ofSerializer.set(value, encoded)

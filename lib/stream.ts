@@ -52,8 +52,6 @@ export class EventStream implements Sink, RegisteredStream, Reader {
   #reason: SseCloseReason
   #error: unknown
   #openedAt: number
-  /** A heartbeat was due, and not needed, as bytes still waited. */
-  #skippedBeat: number
   #stall: StallDetector | null
   expiresAt: number
   /** For the shared encoder. */
@@ -64,7 +62,7 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     this.#registry = registry
     this.#request = request
     this.#carrier = carrier
-    this.#outbox = new Outbox(options.buffer)
+    this.#outbox = new Outbox(options.buffer, registry.turn, this)
     this.#userCode = new UserCode()
     this.#phase = 'opening'
     this.#isReleased = false
@@ -75,7 +73,6 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     this.#reason = 'client'
     this.#error = undefined
     this.#openedAt = 0
-    this.#skippedBeat = 0
     this.#stall = null
     this.expiresAt = Infinity
     this.lastOrder = 0
@@ -96,11 +93,11 @@ export class EventStream implements Sink, RegisteredStream, Reader {
   }
 
   get wantsMore (): boolean {
-    return !this.#isReleased && this.#outbox.isFree
+    return !this.#isReleased && this.#outbox.wantsMore
   }
 
   get lastBeat (): number {
-    return Math.max(this.#outbox.lastWrite, this.#skippedBeat)
+    return this.#outbox.lastWrite
   }
 
   get nextStallCheck (): number {
@@ -165,19 +162,18 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     if (this.#phase === 'closed') return writer.release()
     const { heartbeat, stallTimeout, firstFrame, onOpen } = this.#options
     if (this.#phase === 'opening') this.#phase = 'open'
-    this.#openedAt = this.#skippedBeat = performance.now()
-    this.#outbox.attach(writer)
-    writer.write(firstFrame.bytes)
+    this.#openedAt = performance.now()
+    this.#outbox.open(writer, firstFrame)
     for (const callback of onOpen) this.#userCode.call(() => callback(this.#request), (error) => this.#fail(error))
     this.#stall = new StallDetector(stallTimeout)
     this.#registry.stallChecks.add(this, stallTimeout)
     if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
-    this.drain()
+    this.flush()
   }
 
-  /** The destination takes more. */
-  drain (): void {
-    if (!this.#outbox.drain()) return
+  /** The turn is over, or the destination takes more. */
+  flush (): void {
+    if (!this.#outbox.flush()) return
     if (this.#phase === 'ending') {
       this.#phase = 'closing'
       this.#carrier.end()
@@ -191,7 +187,6 @@ export class EventStream implements Sink, RegisteredStream, Reader {
   }
 
   beat (): void {
-    this.#skippedBeat = performance.now()
     if (this.#options.heartbeat !== null) this.#outbox.sendBetween(this.#options.heartbeat.frame)
   }
 
@@ -255,7 +250,7 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     this.#outbox.sendLast(last)
     if (this.#phase === 'opening') this.#carrier.open()
     this.#phase = 'ending'
-    this.drain()
+    this.flush()
   }
 
   #fail (error: unknown): void {
@@ -271,7 +266,7 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     this.#phase = 'failing'
     this.#outbox.sendLast(this.#lastWords(error))
     this.#deadline = setTimeout(() => this.#carrier.drop(), this.#options.stallTimeout).unref()
-    this.drain()
+    this.flush()
   }
 
   /** The client is too slow: nothing that waits will reach it. */

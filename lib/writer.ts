@@ -1,34 +1,39 @@
+import { OutgoingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+import type { Bytes } from './frame.ts'
+
+/** Where a destination keeps its writer: one listener serves all, instead of a closure for each connection. */
+const kWriter = Symbol('fastify-rxjs-sse.writer')
 
 /** A destination that compresses keeps bytes back until it is flushed. */
-type Destination = Writable & { flush?: () => void }
+type Destination = Writable & { [kWriter]?: Writer | null, flush?: () => void }
 
 /** How much is handed on at once: of one large write, nobody could tell that a slow client takes it little by little. */
 const PIECE = 64 * 1024
 
-const NOTHING = Buffer.alloc(0)
+const NOTHING = new Uint8Array(0)
 
-/** A destination of frames: a response, or whatever an `onSend` hook put before it. */
+/** Where the bytes of one stream go: a response, its socket, or whatever an `onSend` hook put before it. */
 export class Writer {
-  readonly #destination: Destination
+  readonly #response: Destination
   readonly #onDrain: () => void
+  /** The response, or its socket, where that comes to the same. */
+  #destination: Destination
   #isBlocked: boolean
-  /** What of the last frame has not been handed on yet. */
+  /** What of the last bytes has not been handed on yet. */
   #rest: Uint8Array
   #written: number
 
   /** `onDrain` is called when the destination takes more after it had been blocked. */
-  constructor (destination: Writable, onDrain: () => void) {
-    this.#destination = destination
+  constructor (response: Writable, onDrain: () => void) {
+    this.#response = response
+    this.#onDrain = onDrain
+    this.#destination = response
     this.#isBlocked = false
     this.#rest = NOTHING
     this.#written = 0
-    this.#onDrain = () => {
-      this.#isBlocked = false
-      this.#handOn()
-      if (!this.#isBlocked) onDrain()
-    }
-    destination.on('drain', this.#onDrain)
+    this.#listen()
   }
 
   /** Over the destination's high-water mark: what is written now would pile up in it. */
@@ -36,31 +41,51 @@ export class Writer {
     return this.#isBlocked
   }
 
+  get highWaterMark (): number {
+    return this.#destination.writableHighWaterMark
+  }
+
   /** How many bytes have not left Node yet. */
   get busyBytes (): number {
     return this.#destination.writableLength + this.#rest.length
   }
 
-  /** How many bytes were written since the beginning. */
+  /** How many bytes of the body were written since the beginning. */
   get writtenBytes (): number {
     return this.#written
   }
 
+  /** The head, and the first bytes of the body. */
+  open (first: Bytes): void {
+    this.write(first)
+    const socket = this.#isBlocked ? null : chunkedSocketOf(this.#response)
+    if (socket === null) return
+    this.#unlisten()
+    this.#destination = socket
+    this.#listen()
+  }
+
   /** Not to be called while it is blocked. */
-  write (bytes: Uint8Array): void {
-    this.#written += bytes.length
-    this.#rest = bytes
+  write (bytes: Bytes): void {
+    this.#written += bytes.size
+    this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
     this.#handOn()
     if (typeof this.#destination.flush === 'function') this.#destination.flush()
   }
 
   /** Calls back when all that was written has been handed on, or cannot be any more. */
   onceWritten (callback: () => void): void {
-    this.#destination.write(NOTHING, callback)
+    this.#response.write(NOTHING, callback)
   }
 
   release (): void {
-    this.#destination.removeListener('drain', this.#onDrain)
+    this.#unlisten()
+  }
+
+  drained (): void {
+    this.#isBlocked = false
+    this.#handOn()
+    if (!this.#isBlocked) this.#onDrain()
   }
 
   #handOn (): void {
@@ -72,4 +97,39 @@ export class Writer {
       if (this.#destination.write(piece)) this.#isBlocked = false
     }
   }
+
+  #listen (): void {
+    this.#destination[kWriter] = this
+    this.#destination.on('drain', onDrain)
+  }
+
+  #unlisten (): void {
+    this.#destination[kWriter] = null
+    this.#destination.removeListener('drain', onDrain)
+  }
 }
+
+function onDrain (this: Destination): void {
+  this[kWriter]?.drained()
+}
+
+/**
+ * The socket of a response whose chunks may as well be written to it directly, which costs half as much: an HTTP/1.1
+ * response with a chunked body that owns its socket, and has nothing waiting that would then come behind.
+ */
+function chunkedSocketOf (response: Writable): Socket | null {
+  if (!(response instanceof ServerResponse) || !response.chunkedEncoding || response.writableEnded) return null
+  const { socket } = response
+  if (socket === null || response.writableLength !== socket.writableLength) return null
+  return hasOwnWrite(response) ? socket : null
+}
+
+/** Nobody has wrapped `write`, on the instance or, as tracing agents do, on a prototype. */
+function hasOwnWrite (response: ServerResponse): boolean {
+  return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite
+}
+
+/** Node's own, unless it had been wrapped before this module was loaded. */
+const nodeWrite: unknown = Function.prototype.toString.call(OutgoingMessage.prototype.write).includes('write_(this')
+  ? OutgoingMessage.prototype.write
+  : null

@@ -1,0 +1,67 @@
+import { JoinedFrames } from './frame.ts'
+import type { Bytes, Frame } from './frame.ts'
+
+/** What is owed to a connection since this turn. */
+export interface Flushable {
+  flush (): void
+}
+
+/**
+ * Writes once per turn (one drain of the microtask queue) and connection what the turn's events are, and joins them
+ * once for all connections that owe the same.
+ */
+export class Turn {
+  #flushables: Flushable[]
+  #cleanUps: Array<() => void>
+  #joined: JoinedFrames | null
+  #joinedFrames: readonly Frame[]
+  readonly #end: () => void
+
+  constructor () {
+    this.#flushables = []
+    this.#cleanUps = []
+    this.#joined = null
+    this.#joinedFrames = []
+    const flush = () => this.flush()
+    // A tick runs when the microtasks have run, and those that they queued.
+    this.#end = () => process.nextTick(flush)
+  }
+
+  add (flushable: Flushable): void {
+    this.#flushables.push(flushable)
+    this.#schedule()
+  }
+
+  /** Calls back when all that was added in this turn has been flushed. */
+  atEnd (cleanUp: () => void): void {
+    this.#cleanUps.push(cleanUp)
+    this.#schedule()
+  }
+
+  flush (): void {
+    const flushables = this.#flushables
+    const cleanUps = this.#cleanUps
+    this.#flushables = []
+    this.#cleanUps = []
+    for (const flushable of flushables) flushable.flush()
+    for (const cleanUp of cleanUps) cleanUp()
+    this.#joined = null
+    this.#joinedFrames = []
+  }
+
+  #schedule (): void {
+    if (this.#flushables.length + this.#cleanUps.length === 1) queueMicrotask(this.#end)
+  }
+
+  join (frames: readonly Frame[]): Bytes {
+    if (this.#joined === null || !isSame(frames, this.#joinedFrames)) {
+      this.#joined = new JoinedFrames(frames)
+      this.#joinedFrames = frames
+    }
+    return this.#joined
+  }
+}
+
+function isSame (a: readonly Frame[], b: readonly Frame[]): boolean {
+  return a.length === b.length && a.every((frame, i) => frame === b[i])
+}
