@@ -58,6 +58,9 @@ export class StreamPayload extends EventEmitter implements Carrier {
     reply.raw.on('close', this.#onClose)
     // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
     if (reply.raw.socket === null) this.#socket.on('close', this.#onClose)
+    // Fastify may listen with servers that a plugin cannot see, for the other addresses of a host name.
+    const session = isHttp2(reply) ? (reply.raw as unknown as Http2ServerResponse).stream.session : undefined
+    if (session !== undefined) registry.addSession(session)
   }
 
   /**
