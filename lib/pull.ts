@@ -45,6 +45,10 @@ export class PulledSource implements Subscription {
     this.#isClosed = false
   }
 
+  get isPaused (): boolean {
+    return !this.#isPulling && !this.#isClosed
+  }
+
   resume (): void {
     if (this.#isPulling) return
     this.#isPulling = true

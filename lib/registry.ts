@@ -13,7 +13,7 @@ export interface RegisteredStream {
   readonly lastBeat: number
   /** It was silent for the whole interval of its heartbeat. */
   beat (): void
-  readonly nextStallCheck: number
+  /** Called several times within `stallTimeout`. */
   checkStall (): void
   readonly expiresAt: number
   expire (): void
@@ -48,7 +48,7 @@ export class Registry {
     this.turn = new Turn()
     this.encoder = new SharedEncoder(this.turn)
     this.heartbeats = new SharedTimers((stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
-    this.stallChecks = new SharedTimers((stream) => stream.nextStallCheck, (stream) => stream.checkStall(), 1 / 10, this.#context)
+    this.stallChecks = new SharedTimers((_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
     this.expiries = new SharedTimers((stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
     this.#isClosing = false
   }

@@ -8,6 +8,7 @@ import { FST_SSE_SOURCE_FAILED, show } from './errors.ts'
 import { claim, unclaim } from './claim.ts'
 import { checkHead, setHead } from './head.ts'
 import type { Frame } from './frame.ts'
+import { ListenerSnapshot } from './listeners.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Registry } from './registry.ts'
 import { EventStream } from './stream.ts'
@@ -20,6 +21,11 @@ import { Writer } from './writer.ts'
  */
 const BREAK_GRACE = 50
 
+/** Where a response keeps what is sent as its body: one listener serves all, instead of a closure for each connection. */
+const kCarried = Symbol('fastify-rxjs-sse.carried')
+
+type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
+
 /**
  * The reply of one event stream, as a payload for `reply.send()`, so that every `onSend` hook runs. Fastify takes what
  * has a `pipe` for a stream; this one keeps the whole write path in its own hands.
@@ -30,8 +36,10 @@ export class StreamPayload extends EventEmitter implements Carrier {
   readonly #stream: EventStream
   readonly #socket: Socket
   readonly #socketTimeout: number
-  readonly #onClose: () => void
+  readonly #onSocketClose: (() => void) | null
   #turn: NodeJS.Immediate | null
+  /** Of the response, when Fastify began to listen to this payload. */
+  #listeners: ListenerSnapshot | null
   #isOpened: boolean
   #isSent: boolean
   #error: Error | null
@@ -46,18 +54,21 @@ export class StreamPayload extends EventEmitter implements Carrier {
     this.#stream = new EventStream(options, registry, reply.request, this)
     this.#socket = reply.request.raw.socket
     this.#socketTimeout = suspendTimeout(this.#socket)
-    this.#onClose = () => this.#close()
     this.#turn = null
+    this.#listeners = null
     this.#isOpened = false
     this.#isSent = false
     this.#error = null
     this.#isFinished = false
     this.#destination = null
     this.#endsDestination = true
+    const { raw } = reply
+    ;(raw as Carrying)[kCarried] = this
     // Before Fastify's own listener, which logs what has not ended until then.
-    reply.raw.on('close', this.#onClose)
+    raw.on('close', onClose)
     // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
-    if (reply.raw.socket === null) this.#socket.on('close', this.#onClose)
+    this.#onSocketClose = raw.socket === null ? () => this.destroy() : null
+    if (this.#onSocketClose !== null) this.#socket.on('close', this.#onSocketClose)
     // Fastify may listen with servers that a plugin cannot see, for the other addresses of a host name.
     const session = isHttp2(reply) ? (reply.raw as unknown as Http2ServerResponse).stream.session : undefined
     if (session !== undefined) registry.addSession(session)
@@ -85,15 +96,21 @@ export class StreamPayload extends EventEmitter implements Carrier {
     return raw.destroyed || stream?.destroyed === true || this.#socket?.destroyed
   }
 
+  /** Fastify begins to listen to the payload, and right after, with nobody's code between, to the response. */
+  override on (event: string | symbol, listener: (...args: unknown[]) => void): this {
+    if (this.#isSent) this.#listeners = new ListenerSnapshot(this.#reply.raw)
+    return super.on(event, listener)
+  }
+
   open (): void {
     this.#isOpened = true
-    if (this.#turn === null && !this.#isSent) this.#stream.run(() => this.#send())
+    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#send())
   }
 
   reject (error: unknown): void {
     this.#error = error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(show(error), { cause: error })
     // Otherwise the turn's end sees it, or pipe() does.
-    if (this.#turn === null && !this.#isSent) this.#stream.run(() => this.#answerError())
+    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError())
   }
 
   /** Fastify has run the hooks, and set the headers. An `onSend` hook may call it too, to put a stream between. */
@@ -105,7 +122,8 @@ export class StreamPayload extends EventEmitter implements Carrier {
       if (this.#error !== null) throw this.#error
       checkHead(this.#reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
-      this.#stream.attach(new Writer(destination, () => this.#stream.flush()))
+      if (this.#endsDestination) this.#partFromFastify()
+      this.#stream.attach(new Writer(destination, this.#stream))
     } catch (error) {
       this.#stream.cancel(error)
       this.emit('error', error)
@@ -122,8 +140,8 @@ export class StreamPayload extends EventEmitter implements Carrier {
       this.#isFinished = true
       if (this.#stream.isShutdown && socket !== null && !isHttp2(this.#reply)) socket.destroySoon?.()
     })
-    this.emit('end')
     if (this.#endsDestination) this.#destination?.end()
+    else this.emit('end')
   }
 
   break (): void {
@@ -172,9 +190,20 @@ export class StreamPayload extends EventEmitter implements Carrier {
     this.#reply.send(this.#error)
   }
 
+  /**
+   * As far as Fastify is concerned the payload has ended: it does not log that it was cut off when the client leaves. What
+   * it listens for, on the payload and on the response, would cost two kilobytes a connection and has no use any more.
+   */
+  #partFromFastify (): void {
+    this.emit('end')
+    this.removeAllListeners()
+    if (this.#destination !== this.#reply.raw) return
+    this.#listeners?.restore()
+    this.#listeners = null
+    this.#reply.raw.on('error', ignore)
+  }
+
   #close (): void {
-    // Tells Fastify that nothing was cut off; with trailers, or a stream between, it would take that for a success.
-    if (this.#endsDestination) this.emit('end')
     this.#stream.close(this.#isFinished)
     this.#dispose()
   }
@@ -182,10 +211,20 @@ export class StreamPayload extends EventEmitter implements Carrier {
   #dispose (): void {
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#turn = null
-    this.#reply.raw.removeListener('close', this.#onClose)
-    this.#socket.removeListener('close', this.#onClose)
+    this.#listeners = null
+    const { raw } = this.#reply
+    raw.removeListener('close', onClose)
+    ;(raw as Carrying)[kCarried] = null
+    if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
   }
 }
+
+function onClose (this: Carrying): void {
+  this[kCarried]?.destroy()
+}
+
+/** An error that nobody listens for would end the process; 'close' follows, which says enough. */
+function ignore (): void {}
 
 /** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
 export class PlainPayload extends EventEmitter {

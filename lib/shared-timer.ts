@@ -3,21 +3,26 @@ import type { AsyncResource } from 'node:async_hooks'
 /** 5 000 heartbeats written in one tick block the process for a tenth of a second. */
 const SLICE = 250
 
+/**
+ * When a member is due, by `performance.now()`: a time that is later each time it has been reached. `last` is when the
+ * timer last fired, or was made.
+ */
+type DueAt<Member> = (member: Member, interval: number, last: number) => number
+
 /** The timers of members with different intervals: one for each interval. */
 export class SharedTimers<Member> {
-  readonly #dueAt: (member: Member, interval: number) => number
+  readonly #dueAt: DueAt<Member>
   readonly #onDue: (member: Member) => void
   readonly #precision: number
   readonly #context: AsyncResource
   readonly #timers: Map<number, SharedTimer<Member>>
 
   /**
-   * `dueAt` is by `performance.now()`, and must be later each time it has been reached. Members that are due within
-   * `precision` (a part of the interval) of each other are taken together. The timers are made in `context`, so that no
-   * request is kept by them or seen in another's turn.
+   * Members that are due within `precision` (a part of the interval) of each other are taken together. The timers are
+   * made in `context`, so that no request is kept by them or seen in another's turn.
    */
   constructor (
-    dueAt: (member: Member, interval: number) => number, onDue: (member: Member) => void, precision: number, context: AsyncResource
+    dueAt: DueAt<Member>, onDue: (member: Member) => void, precision: number, context: AsyncResource
   ) {
     this.#dueAt = dueAt
     this.#onDue = onDue
@@ -29,7 +34,7 @@ export class SharedTimers<Member> {
   add (member: Member, interval: number): void {
     let timer = this.#timers.get(interval)
     if (timer === undefined) {
-      timer = new SharedTimer((m) => this.#dueAt(m, interval), this.#onDue, interval * this.#precision, this.#context)
+      timer = new SharedTimer((m, last) => this.#dueAt(m, interval, last), this.#onDue, interval * this.#precision, this.#context)
       this.#timers.set(interval, timer)
     }
     timer.add(member)
@@ -44,15 +49,16 @@ export class SharedTimers<Member> {
 
 /** What one timer does for many members: each is called when it is due, and stays until it is taken out. */
 class SharedTimer<Member> {
-  readonly #dueAt: (member: Member) => number
+  readonly #dueAt: (member: Member, last: number) => number
   readonly #onDue: (member: Member) => void
   readonly #precision: number
   readonly #context: AsyncResource
   readonly #members: Set<Member>
   #timer: NodeJS.Timeout | null
   #firesAt: number
+  #firedAt: number
 
-  constructor (dueAt: (member: Member) => number, onDue: (member: Member) => void, precision: number, context: AsyncResource) {
+  constructor (dueAt: (member: Member, last: number) => number, onDue: (member: Member) => void, precision: number, context: AsyncResource) {
     this.#dueAt = dueAt
     this.#onDue = onDue
     this.#precision = precision
@@ -60,6 +66,7 @@ class SharedTimer<Member> {
     this.#members = new Set()
     this.#timer = null
     this.#firesAt = Infinity
+    this.#firedAt = performance.now()
   }
 
   get size (): number {
@@ -68,7 +75,7 @@ class SharedTimer<Member> {
 
   add (member: Member): void {
     this.#members.add(member)
-    const dueAt = this.#dueAt(member)
+    const dueAt = this.#dueAt(member, this.#firedAt)
     if (dueAt < this.#firesAt) this.#arm(dueAt)
   }
 
@@ -95,15 +102,16 @@ class SharedTimer<Member> {
     const due: Member[] = []
     let next = Infinity
     for (const member of this.#members) {
-      const dueAt = this.#dueAt(member)
+      const dueAt = this.#dueAt(member, this.#firedAt)
       // A timer's clock has whole milliseconds.
       if (dueAt - now < 1) due.push(member)
       else if (dueAt < next) next = dueAt
     }
     this.#disarm()
+    this.#firedAt = now
     this.#callSlice(due, 0)
     for (const member of due) {
-      if (this.#members.has(member)) next = Math.min(next, this.#dueAt(member))
+      if (this.#members.has(member)) next = Math.min(next, this.#dueAt(member, this.#firedAt))
     }
     const firesAt = Math.max(next, now + this.#precision)
     if (firesAt < this.#firesAt) this.#arm(firesAt)

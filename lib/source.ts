@@ -13,7 +13,9 @@ export interface Sink extends Observer<unknown> {
 }
 
 export interface Subscription extends Unsubscribable {
-  /** The sink wants more again. Observables have no way to be asked. */
+  /** It could give more, and waits until the sink wants it. Observables have no way to wait. */
+  readonly isPaused?: boolean
+  /** The sink wants more again. */
   resume? (): void
 }
 
@@ -74,6 +76,10 @@ class PromisedSource implements Subscription {
     promise.then((source) => this.#open(source)).then(undefined, (error: unknown) => {
       if (!this.#isClosed) sink.error(error)
     })
+  }
+
+  get isPaused (): boolean {
+    return this.#subscription?.isPaused === true
   }
 
   resume (): void {

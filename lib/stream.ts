@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
 import type { SseCloseReason, SseContext, SseSummary } from '../types/index.ts'
 import { onAbort } from './abort.ts'
@@ -12,7 +13,7 @@ import type { Reader } from './share.ts'
 import { subscribe } from './source.ts'
 import type { Sink, Subscription } from './source.ts'
 import { StallDetector } from './stall.ts'
-import { UserCode } from './user-code.ts'
+import { callUserCode } from './user-code.ts'
 import type { Writer } from './writer.ts'
 
 /** What a stream asks of the response that carries it. */
@@ -35,14 +36,16 @@ export interface Carrier {
  */
 type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
 
-/** One open stream: its states from the call to the end, and the reason of the end. */
-export class EventStream implements Sink, RegisteredStream, Reader {
+/**
+ * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was made
+ * is the one in which user code runs for it, whoever's turn it is.
+ */
+export class EventStream extends AsyncResource implements Sink, RegisteredStream, Reader {
   readonly #options: ResolvedOptions
   readonly #registry: Registry
   readonly #request: FastifyRequest
   readonly #carrier: Carrier
   readonly #outbox: Outbox
-  readonly #userCode: UserCode
   #phase: Phase
   #isReleased: boolean
   #subscription: Subscription | null
@@ -58,12 +61,12 @@ export class EventStream implements Sink, RegisteredStream, Reader {
   lastOrder: number
 
   constructor (options: ResolvedOptions, registry: Registry, request: FastifyRequest, carrier: Carrier) {
+    super('EventStream')
     this.#options = options
     this.#registry = registry
     this.#request = request
     this.#carrier = carrier
     this.#outbox = new Outbox(options.buffer, registry.turn, this)
-    this.#userCode = new UserCode()
     this.#phase = 'opening'
     this.#isReleased = false
     this.#subscription = null
@@ -100,10 +103,6 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     return this.#outbox.lastWrite
   }
 
-  get nextStallCheck (): number {
-    return this.#stall?.nextLook ?? Infinity
-  }
-
   /** Fires when the source is released. */
   get signal (): AbortSignal {
     if (this.#controller === null) {
@@ -111,11 +110,6 @@ export class EventStream implements Sink, RegisteredStream, Reader {
       if (this.#isReleased) this.#controller.abort()
     }
     return this.#controller.signal
-  }
-
-  /** Runs `fn` in the async context of the call that made this stream. */
-  run (fn: () => void): void {
-    this.#userCode.run(fn)
   }
 
   /** Subscribes at once, so that no value of a hot source is lost. */
@@ -164,8 +158,7 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     if (this.#phase === 'opening') this.#phase = 'open'
     this.#openedAt = performance.now()
     this.#outbox.open(writer, firstFrame)
-    for (const callback of onOpen) this.#userCode.call(() => callback(this.#request), (error) => this.#fail(error))
-    this.#stall = new StallDetector(stallTimeout)
+    for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#fail(error))
     this.#registry.stallChecks.add(this, stallTimeout)
     if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
     this.flush()
@@ -180,9 +173,9 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     } else if (this.#phase === 'failing') {
       this.#phase = 'closing'
       this.#outbox.onceWritten(() => this.#carrier.break())
-    } else if (this.#subscription?.resume !== undefined) {
+    } else if (this.#subscription?.isPaused === true) {
       // Not now: a client that keeps up would keep the event loop from everything else.
-      setImmediate(() => this.#userCode.run(() => this.#subscription?.resume?.()))
+      setImmediate(() => this.runInAsyncScope(() => this.#subscription?.resume?.()))
     }
   }
 
@@ -191,8 +184,11 @@ export class EventStream implements Sink, RegisteredStream, Reader {
   }
 
   checkStall (): void {
+    const { busyBytes, bytes } = this.#outbox
     const { stallTimeout } = this.#options
-    if (this.#stall?.isStalled(this.#outbox.bytes, this.#outbox.busyBytes) === true) this.#drop('stalled', new FST_SSE_STALLED(stallTimeout))
+    if (busyBytes === 0) this.#stall = null
+    else this.#stall ??= new StallDetector(stallTimeout)
+    if (this.#stall?.isStalled(bytes - busyBytes) === true) this.#drop('stalled', new FST_SSE_STALLED(stallTimeout))
   }
 
   expire (): void {
@@ -233,13 +229,13 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     const { serializer, share } = this.#options
     // JSON.stringify sees no context, and needs none.
     if (serializer === JSON.stringify) return share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
-    return this.#userCode.run(() => share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer))
+    return this.runInAsyncScope(() => share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer))
   }
 
   #keyOf (value: unknown): FrameKey | null {
     const { overflow } = this.#options.buffer
     if (typeof overflow === 'string') return null
-    const key = this.#userCode.run(() => overflow.latest(value))
+    const key = this.runInAsyncScope(() => overflow.latest(value))
     return key === undefined ? null : { key, hasId: isPresent((value as { id?: unknown } | null)?.id) }
   }
 
@@ -292,7 +288,7 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     const { onError, serializer } = this.#options
     if (typeof onError !== 'function') return null
     let frame: Frame | null = null
-    this.#userCode.call(() => {
+    callUserCode(this, () => {
       const message = onError(error)
       if (message !== undefined) frame = encodeFrame(message, serializer)
     }, (thrown) => this.#request.log.error({ err: thrown }, 'onError of an event stream threw'))
@@ -310,11 +306,12 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     if (this.#subscription !== null) this.#unsubscribe(this.#subscription)
     this.#subscription = null
     const controller = this.#controller
-    if (controller !== null) this.#userCode.run(() => controller.abort())
+    if (controller !== null) this.runInAsyncScope(() => controller.abort())
   }
 
   #unsubscribe (subscription: Subscription): void {
-    this.#userCode.call(
+    callUserCode(
+      this,
       () => subscription.unsubscribe(),
       (error) => this.#request.log.error({ err: error }, 'a teardown of an event stream threw'))
   }
@@ -329,7 +326,8 @@ export class EventStream implements Sink, RegisteredStream, Reader {
     else if (error !== undefined) log.warn({ err: error, sse }, 'event stream dropped')
     else log.debug({ sse }, 'event stream closed')
     for (const onClose of this.#options.onClose) {
-      this.#userCode.call(
+      callUserCode(
+        this,
         () => onClose(summary, this.#request),
         (thrown) => log.error({ err: thrown }, 'onClose of an event stream threw'))
     }

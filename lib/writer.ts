@@ -2,6 +2,7 @@ import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Bytes } from './frame.ts'
+import type { Flushable } from './turn.ts'
 
 /** Where a destination keeps its writer: one listener serves all, instead of a closure for each connection. */
 const kWriter = Symbol('fastify-rxjs-sse.writer')
@@ -17,23 +18,25 @@ const NOTHING = new Uint8Array(0)
 /** Where the bytes of one stream go: a response, its socket, or whatever an `onSend` hook put before it. */
 export class Writer {
   readonly #response: Destination
-  readonly #onDrain: () => void
+  readonly #source: Flushable
   /** The response, or its socket, where that comes to the same. */
   #destination: Destination
   #isBlocked: boolean
   /** What of the last bytes has not been handed on yet. */
   #rest: Uint8Array
   #written: number
+  /** Most connections are never blocked, and need no listener. */
+  #isListening: boolean
 
-  /** `onDrain` is called when the destination takes more after it had been blocked. */
-  constructor (response: Writable, onDrain: () => void) {
+  /** `source` is flushed when the destination takes more after it had been blocked. */
+  constructor (response: Writable, source: Flushable) {
     this.#response = response
-    this.#onDrain = onDrain
+    this.#source = source
     this.#destination = response
     this.#isBlocked = false
     this.#rest = NOTHING
     this.#written = 0
-    this.#listen()
+    this.#isListening = false
   }
 
   /** Over the destination's high-water mark: what is written now would pile up in it. */
@@ -58,11 +61,7 @@ export class Writer {
   /** The head, and the first bytes of the body. */
   open (first: Bytes): void {
     this.write(first)
-    const socket = this.#isBlocked ? null : chunkedSocketOf(this.#response)
-    if (socket === null) return
-    this.#unlisten()
-    this.#destination = socket
-    this.#listen()
+    if (!this.#isListening) this.#destination = chunkedSocketOf(this.#response) ?? this.#response
   }
 
   /** Not to be called while it is blocked. */
@@ -79,13 +78,16 @@ export class Writer {
   }
 
   release (): void {
-    this.#unlisten()
+    if (!this.#isListening) return
+    this.#isListening = false
+    this.#destination[kWriter] = null
+    this.#destination.removeListener('drain', onDrain)
   }
 
   drained (): void {
     this.#isBlocked = false
     this.#handOn()
-    if (!this.#isBlocked) this.#onDrain()
+    if (!this.#isBlocked) this.#source.flush()
   }
 
   #handOn (): void {
@@ -95,17 +97,14 @@ export class Writer {
       // Blocked until it says otherwise: it may ask for more before write() returns.
       this.#isBlocked = true
       if (this.#destination.write(piece)) this.#isBlocked = false
+      else if (!this.#isListening) this.#listen()
     }
   }
 
   #listen (): void {
+    this.#isListening = true
     this.#destination[kWriter] = this
     this.#destination.on('drain', onDrain)
-  }
-
-  #unlisten (): void {
-    this.#destination[kWriter] = null
-    this.#destination.removeListener('drain', onDrain)
   }
 }
 
