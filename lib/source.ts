@@ -43,13 +43,26 @@ class PromisedSource implements Unsubscribable {
   #closed = false
 
   constructor (promise: PromiseLike<unknown>, observer: Observer<unknown>) {
-    promise.then((source) => this.#open(source, observer)).then(undefined, (error: unknown) => {
-      if (!this.#closed) observer.error(error)
-    })
+    // A thenable's own then() may throw, and need not return anything.
+    Promise.resolve(promise).then(
+      (source) => {
+        if (!this.#closed) this.#open(source, observer)
+      },
+      (error: unknown) => {
+        if (!this.#closed) observer.error(error)
+      }
+    )
   }
 
   #open (source: unknown, observer: Observer<unknown>): void {
-    if (this.#closed) return
+    try {
+      this.#subscribe(source, observer)
+    } catch (error) {
+      observer.error(error)
+    }
+  }
+
+  #subscribe (source: unknown, observer: Observer<unknown>): void {
     if (isInput(source)) {
       this.#subscription = subscribeInput(source, observer)
       // A source may end the stream while it is being subscribed to, when there is no subscription to close yet.
@@ -80,7 +93,11 @@ function isPromise (value: unknown): value is PromiseLike<unknown> {
 function isInput (value: unknown): boolean {
   if (!isObject(value) || isBytes(value)) return false
   return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
-    hasMethod(value, 'getReader')
+    hasMethod(value, 'getReader') || isArrayLike(value)
+}
+
+function isArrayLike (value: object): boolean {
+  return typeof value === 'object' && 'length' in value && Number.isInteger(value.length)
 }
 
 function isBytes (value: unknown): boolean {
