@@ -14,7 +14,10 @@ import { EventStream } from './stream.ts'
 import type { Carrier } from './stream.ts'
 import { Writer } from './writer.ts'
 
-/** On HTTP/2, a reset right behind a write overtakes it; a compressor hands on later what it was given. Milliseconds. */
+/**
+ * How long the last bytes of a broken stream have to be read, in milliseconds. Chromium discards what it has not read
+ * when the connection is destroyed, on HTTP/2 a reset overtakes the write before it, and a compressor hands on late.
+ */
 const BREAK_GRACE = 50
 
 /**
@@ -55,6 +58,9 @@ export class StreamPayload extends EventEmitter implements Carrier {
     reply.raw.on('close', this.#onClose)
     // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
     if (reply.raw.socket === null) this.#socket.on('close', this.#onClose)
+    // Fastify may listen with servers that a plugin cannot see, for the other addresses of a host name.
+    const session = isHttp2(reply) ? (reply.raw as unknown as Http2ServerResponse).stream.session : undefined
+    if (session !== undefined) registry.addSession(session)
   }
 
   /**
@@ -121,8 +127,7 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 
   break (): void {
-    if (this.#destination === this.#reply.raw && !isHttp2(this.#reply)) this.drop()
-    else setTimeout(() => this.drop(), BREAK_GRACE)
+    setTimeout(() => this.drop(), BREAK_GRACE).unref()
   }
 
   drop (): void {
