@@ -124,7 +124,7 @@ function encode (message: object, fields: Fields, serializer: Serializer): Buffe
   const faults = faultsOf(fields, serializer)
   let frame: Buffer | null
   try {
-    frame = encodeFrame(message, serializer)
+    frame = encodeFrame(message, serializer)?.bytes ?? null
   } catch (error) {
     const { code, message } = error as Error & { code?: string }
     const isNamed = faults.some((fault) => message.includes(`The field "${fault}" of a message `))

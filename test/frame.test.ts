@@ -6,7 +6,7 @@ import type { Serializer } from '../lib/frame.ts'
 
 /** The text of a value's frame. */
 function write (value: unknown, serializer: Serializer = JSON.stringify): string | null {
-  return encodeFrame(value, serializer)?.toString() ?? null
+  return encodeFrame(value, serializer)?.bytes.toString() ?? null
 }
 
 t.test('Should write data that is a string as it is, and the rest as JSON', async (t) => {

@@ -35,9 +35,10 @@ const onError = () => 'sorry'
 t.test('Should have the documented defaults', async (t) => {
   t.same(readable(defaults), {
     heartbeat: { interval: 15_000, frame: ':\n\n' }, firstFrame: ':\n\n', open: 'immediately', serializer: JSON.stringify,
-    endFrame: null, lastEventIdQuery: null, onError: null, onOpen: [], onClose: [], signal: null
+    endFrame: null, lastEventIdQuery: null, onError: null, onOpen: [], onClose: [], signal: null,
+    buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' }, stallTimeout: 30_000, maxDuration: null, share: true
   })
-  t.equal(register({}).shutdownRetry, null)
+  t.equal(register({}).server.shutdownRetry, null)
   t.same(resolve(undefined), defaults)
   t.same(resolve({}), defaults)
 })
@@ -154,12 +155,12 @@ t.test('Should serialize the messages of options with the nearest serializer, wh
 })
 
 t.test('Should take a range for the reconnection times of a shutdown', async (t) => {
-  t.same(register({ shutdown: undefined }).shutdownRetry, null)
-  t.same(register({ shutdown: {} }).shutdownRetry, null)
-  t.same(register({ shutdown: { retry: undefined } }).shutdownRetry, null)
-  t.same(register({ shutdown: { retry: [0, 0] } }).shutdownRetry, [0, 0])
-  const { defaults, shutdownRetry } = register({ shutdown: { retry: [1000, 30_000] } })
-  t.same(shutdownRetry, [1000, 30_000])
+  t.same(register({ shutdown: undefined }).server.shutdownRetry, null)
+  t.same(register({ shutdown: {} }).server.shutdownRetry, null)
+  t.same(register({ shutdown: { retry: undefined } }).server.shutdownRetry, null)
+  t.same(register({ shutdown: { retry: [0, 0] } }).server.shutdownRetry, [0, 0])
+  const { defaults, server } = register({ shutdown: { retry: [1000, 30_000] } })
+  t.same(server.shutdownRetry, [1000, 30_000])
   t.equal(defaults.firstFrame.toString(), 'retry: 3000\n\n', 'every opening undoes it')
   t.equal(register({ shutdown: { retry: [1, 2] }, retry: 50 }).defaults.firstFrame.toString(), 'retry: 50\n\n')
   t.equal(register({ shutdown: {} }).defaults.firstFrame.toString(), ':\n\n')

@@ -1,13 +1,12 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import t from 'tap'
-import { Heartbeats } from '../lib/heartbeats.ts'
-import type { Beating } from '../lib/heartbeats.ts'
+import { SharedTimers } from '../lib/shared-timer.ts'
 import { Clock } from './fixtures/clock.ts'
 
 const INTERVAL = 1000
 
 /** A stream that writes when it is to beat, and remembers when that was. */
-class Stream implements Beating {
+class Stream {
   lastWrite: number
   readonly beats: number[] = []
   readonly #onBeat: (stream: Stream) => void
@@ -24,6 +23,25 @@ class Stream implements Beating {
   beat (): void {
     this.beats.push(performance.now())
     this.#onBeat(this)
+  }
+}
+
+/** The heartbeats of streams of one interval. */
+class Heartbeats {
+  readonly #timers: SharedTimers<Stream>
+  readonly #interval: number
+
+  constructor (interval: number, context: AsyncResource) {
+    this.#timers = new SharedTimers((stream, interval) => stream.lastWrite + interval, (stream) => stream.beat(), 1 / 100, context)
+    this.#interval = interval
+  }
+
+  add (stream: Stream): void {
+    this.#timers.add(stream, this.#interval)
+  }
+
+  delete (stream: Stream): void {
+    this.#timers.delete(stream, this.#interval)
   }
 }
 
@@ -72,7 +90,6 @@ t.test('Should need one timer for all streams, which keeps no process alive', (t
     t.equal(clock.timers.size, 1)
     return stream
   })
-  t.equal(heartbeats.size, 100)
   clock.advance(3000)
   t.equal(clock.timers.size, 1)
   t.ok([...clock.timers].every(({ isRef }) => !isRef), 'neither the first nor those that follow')
@@ -112,13 +129,14 @@ t.test('Should not look twice for a fraction of a millisecond', (t) => {
   t.end()
 })
 
-t.test('Should ask a stream that is blocked again, but not at once', (t) => {
+t.test('Should fire for the one that is due first, whoever came first', (t) => {
   const clock = new Clock(t)
-  const heartbeats = createHeartbeats()
-  const blocked = new Stream(() => {})
-  heartbeats.add(blocked)
-  clock.advance(5000)
-  t.same(blocked.beats, [1000, 2000, 3000, 4000, 5000])
+  const fired: number[] = []
+  const timers = new SharedTimers<number>((at) => at, (at) => { fired.push(at); timers.delete(at, 1000) }, 1 / 100, new AsyncResource('test'))
+  for (const at of [900, 500, 700]) timers.add(at, 1000)
+  clock.advance(1000)
+  t.same(fired, [500, 700, 900])
+  t.equal(clock.timers.size, 0)
   t.end()
 })
 
@@ -171,7 +189,6 @@ t.test('Should leave no timer when the last stream leaves', (t) => {
   heartbeats.delete(first)
   t.equal(clock.timers.size, 1)
   clock.advance(INTERVAL)
-  t.equal(heartbeats.size, 0)
   t.equal(clock.timers.size, 0, 'not even when it leaves in its beat')
   heartbeats.delete(last)
   t.equal(clock.timers.size, 0)
