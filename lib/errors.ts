@@ -61,13 +61,16 @@ export const FST_SSE_STATUS_CODE = createError<[value: number]>(
 export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
   'FST_SSE_ALREADY_REGISTERED', 'fastify-rxjs-sse is already registered in this scope or in one around it; register it once, and give what differs to reply.sse()')
 
-/** A value as it is shown in an error's message: one line, and short. */
+/** A value as it is shown in an error's message: one line, short, and without the stack of an error. */
 export function show (value: unknown): string {
   let text: string
   try {
-    text = inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 8, breakLength: Infinity })
+    text = value instanceof Error
+      ? `${value.name}: ${value.message}`
+      : inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 8, breakLength: Infinity })
   } catch {
     text = `a ${typeof value} that cannot be shown`
   }
+  text = text.replace(/\s+/g, ' ')
   return text.length > 160 ? `${text.slice(0, 159)}…` : text
 }

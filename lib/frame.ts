@@ -184,7 +184,7 @@ function isMessage (value: unknown): value is Record<string, unknown> {
       if (!FIELDS.has(key) && value[key] !== undefined) throw unknownField(key)
     }
   } else if (!('data' in value || 'id' in value || 'type' in value || 'retry' in value || 'comment' in value)) {
-    throw new FST_SSE_INVALID_MESSAGE(show(value), ArrayBuffer.isView(value)
+    throw new FST_SSE_INVALID_MESSAGE(show(value), ArrayBuffer.isView(value) || value instanceof ArrayBuffer
       ? 'bytes are not text: emit their text as { data: string }'
       : 'it has none of the fields data, id, type, retry and comment: wrap it, { data: value }')
   }

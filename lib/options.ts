@@ -123,7 +123,7 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
     if (typeof value !== 'string' || value === '') throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
     return { lastEventIdQuery: value }
   },
-  onError: (value) => ({ onError: checkFunction('onError', value) ?? null }),
+  onError: (value) => ({ onError: checkFunction('onError', value) }),
   onOpen: (value, base) => ({ onOpen: [...base.onOpen, checkFunction<ResolvedOptions['onOpen'][0]>('onOpen', value)] }),
   onClose: (value, base) => ({ onClose: [...base.onClose, checkFunction<ResolvedOptions['onClose'][0]>('onClose', value)] }),
   signal: (value) => {

@@ -73,7 +73,8 @@ class PromisedSource implements Subscription {
     this.#sink = sink
     this.#subscription = null
     this.#isClosed = false
-    promise.then((source) => this.#open(source)).then(undefined, (error: unknown) => {
+    // A thenable's own then() may throw, and need not return anything.
+    Promise.resolve(promise).then((source) => this.#open(source), (error: unknown) => {
       if (!this.#isClosed) sink.error(error)
     })
   }
@@ -92,9 +93,16 @@ class PromisedSource implements Subscription {
   }
 
   #open (source: unknown): void {
-    if (this.#isClosed) {
-      discard(source)
-    } else if (isInput(source)) {
+    if (this.#isClosed) return discard(source)
+    try {
+      this.#subscribe(source)
+    } catch (error) {
+      this.#sink.error(error)
+    }
+  }
+
+  #subscribe (source: unknown): void {
+    if (isInput(source)) {
       this.#subscription = subscribeInput(source, this.#sink)
       // A source may end the stream while it is being subscribed to, when there is no subscription to close yet.
       if (this.#isClosed) this.#subscription.unsubscribe()
@@ -115,7 +123,11 @@ function isFactory (value: unknown): value is (context: SseContext) => unknown {
 function isInput (value: unknown): value is object {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isBytes(value)) return false
   return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
-    hasMethod(value, 'getReader')
+    hasMethod(value, 'getReader') || isArrayLike(value)
+}
+
+function isArrayLike (value: object): boolean {
+  return typeof value === 'object' && 'length' in value && Number.isInteger(value.length)
 }
 
 function isBytes (value: unknown): boolean {

@@ -1,0 +1,72 @@
+import { inspect } from 'node:util'
+import t from 'tap'
+import * as errors from '../lib/errors.ts'
+
+const { show, ...constructors } = errors
+
+t.test('Should give each error its own code, a status and a prototype', async (t) => {
+  const typeErrors = new Set([
+    'FST_SSE_INVALID_OPTION', 'FST_SSE_UNKNOWN_OPTION', 'FST_SSE_INVALID_SOURCE', 'FST_SSE_INVALID_MESSAGE',
+    'FST_SSE_UNKNOWN_FIELD', 'FST_SSE_INVALID_FIELD', 'FST_SSE_RESERVED_ID', 'FST_SSE_SERIALIZATION'
+  ])
+  const cause = new Error('why')
+  for (const [name, Constructor] of Object.entries(constructors)) {
+    const error = new (Constructor as unknown as new (...args: unknown[]) => Error & { code: string, statusCode: number })(
+      'one', 'two', 'three', { cause })
+    t.equal(error.code, name)
+    t.equal(error.statusCode, 500)
+    t.equal(error.cause, cause)
+    t.equal(error instanceof TypeError, typeErrors.has(name), `${name} is a ${typeErrors.has(name) ? 'TypeError' : 'plain Error'}`)
+    t.ok(error instanceof Error)
+    t.notMatch(error.message, /%[sdifjoOc]/)
+  }
+})
+
+t.test('Should say what is wrong, with what, and what to do', async (t) => {
+  t.equal(new errors.FST_SSE_INVALID_OPTION('heartbeat', 'a number', '-1').message, 'The option "heartbeat" must be a number; it is -1')
+  t.equal(new errors.FST_SSE_UNKNOWN_OPTION('beat', 'try "heartbeat"').message, 'The option "beat" is not known here; try "heartbeat"')
+  t.equal(new errors.FST_SSE_INVALID_SOURCE('12', 'give an Observable').message, '12 is not a source of events; give an Observable')
+  t.match(new errors.FST_SSE_SOURCE_FAILED("'no'", { cause: 'no' }), { message: /failed with 'no', .*; throw an Error/, cause: 'no' })
+  t.match(new errors.FST_SSE_CONTENT_TYPE("'text/html'"), { message: /"text\/event-stream"; it is 'text\/html': remove/ })
+  t.match(new errors.FST_SSE_STATUS_CODE(204), { message: /204 does not: use 200/ })
+  t.match(new errors.FST_SSE_ALREADY_REGISTERED(), { message: /already registered .*; register it once/ })
+})
+
+t.test('Should leave a percent sign in a value alone', async (t) => {
+  t.equal(new errors.FST_SSE_INVALID_MESSAGE('%s %d', 'no').message, '%s %d is not a message; no')
+})
+
+t.test('Should show a value', async (t) => {
+  const values: ReadonlyArray<readonly [value: unknown, text: string]> = [
+    [undefined, 'undefined'], [null, 'null'], [0, '0'], [-0, '-0'], [12n, '12n'], ['a', "'a'"], ['a\r\nb', "'a\\r\\nb'"],
+    [{ a: { b: 1 } }, '{ a: [Object] }'], [[1, 2], '[ 1, 2 ]'], [Symbol('s'), 'Symbol(s)'], [new Map([[1, 2]]), 'Map(1) { 1 => 2 }'],
+    [Object.create(null), '[Object: null prototype] {}']
+  ]
+  for (const [value, text] of values) t.equal(show(value), text)
+})
+
+t.test('Should show any value in one short line', async (t) => {
+  const values: ReadonlyArray<readonly [name: string, value: unknown]> = [
+    ['a long string', 'x'.repeat(1e6)],
+    ['a string of line ends', '\n'.repeat(1e6)],
+    ['a long array', Array.from({ length: 100 }, (_, index) => index)],
+    ['an array of objects', Array.from({ length: 100 }, () => ({ a: 1 }))],
+    ['bytes', Buffer.alloc(1e6)],
+    ['an object of many keys', Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`key${index}`, index]))],
+    ['an error, without its stack', new Error('boom')],
+    ['an error with a cause', new Error('boom', { cause: new Error('why') })],
+    ['a long function', Function(`return ${'1+'.repeat(1000)}1`)],
+    ['a regular expression', /a/],
+    ['an inspection of its own', { [inspect.custom]: () => 'a\nb' }]
+  ]
+  for (const [name, value] of values) {
+    t.ok(show(value).length <= 160, name)
+    t.notMatch(show(value), /[\r\n]/, name)
+  }
+  t.match(show(Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`key${index}`, index]))), /…$/)
+})
+
+t.test('Should show what cannot be shown', async (t) => {
+  const secretive = { [inspect.custom] () { throw new Error('no') } }
+  t.equal(show(secretive), 'a object that cannot be shown')
+})
