@@ -4,7 +4,8 @@ import { FST_SSE_ALREADY_REGISTERED } from './lib/errors.ts'
 import { decodeLastEventId } from './lib/event-id.ts'
 import { resolvePluginOptions } from './lib/options.ts'
 import { Registry } from './lib/registry.ts'
-import { createReplySse, kPayload, yieldToErrorHandler } from './lib/reply.ts'
+import { kPayload } from './lib/payload.ts'
+import { createReplySse, yieldToErrorHandler } from './lib/reply.ts'
 import type { SsePluginOptions } from './types/index.ts'
 import './types/fastify.ts'
 
@@ -27,7 +28,7 @@ const fastifyRxjsSse: FastifyPluginAsync<SsePluginOptions> = async function (app
   app.decorateReply('sse', createReplySse(defaults, registry))
 
   app.addHook('onError', yieldToErrorHandler)
-  app.server.on('session', (session) => registry.addSession(session))
+  registry.sessions.listen(app.server)
   // Added when all plugins are there, to run after the application's own.
   app.addHook('onReady', async () => {
     app.addHook('preClose', async () => registry.close())

@@ -184,11 +184,19 @@ function isMessage (value: unknown): value is Record<string, unknown> {
       if (!FIELDS.has(key) && value[key] !== undefined) throw unknownField(key)
     }
   } else if (!('data' in value || 'id' in value || 'type' in value || 'retry' in value || 'comment' in value)) {
-    throw new FST_SSE_INVALID_MESSAGE(show(value), ArrayBuffer.isView(value) || value instanceof ArrayBuffer
-      ? 'bytes are not text: emit their text as { data: string }'
-      : 'it has none of the fields data, id, type, retry and comment: wrap it, { data: value }')
+    throw new FST_SSE_INVALID_MESSAGE(show(value), hintFor(value))
   }
   return true
+}
+
+function hintFor (value: object): string {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return 'bytes are not text: emit their text as { data: string }'
+  if (value instanceof Promise) {
+    // What it rejects with must not go unhandled.
+    value.catch(() => {})
+    return 'wait for it: concatMap(async (value) => …), instead of map()'
+  }
+  return 'it has none of the fields data, id, type, retry and comment: wrap it, { data: value }'
 }
 
 function isPlain (value: object): value is Record<string, unknown> {

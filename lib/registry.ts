@@ -1,8 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Http2Session } from 'node:http2'
 import type { ConnectionLimit, ServerOptions } from './options.ts'
 import { encodeRetry } from './frame.ts'
 import type { Frame } from './frame.ts'
+import { Sessions } from './sessions.ts'
 import { SharedEncoder } from './share.ts'
 import { SharedTimers } from './shared-timer.ts'
 import { Turn } from './turn.ts'
@@ -30,7 +30,7 @@ const SHUTDOWN_GRACE = 500
 export class Registry {
   readonly #options: ServerOptions
   readonly #streams: Set<RegisteredStream>
-  readonly #sessions: Set<Http2Session>
+  readonly sessions: Sessions
   /** Where timers are made: in no request's async context. */
   readonly #context: AsyncResource
   readonly turn: Turn
@@ -43,7 +43,7 @@ export class Registry {
   constructor (options: ServerOptions) {
     this.#options = options
     this.#streams = new Set()
-    this.#sessions = new Set()
+    this.sessions = new Sessions()
     this.#context = new AsyncResource('fastify-rxjs-sse')
     this.turn = new Turn()
     this.encoder = new SharedEncoder(this.turn)
@@ -75,13 +75,6 @@ export class Registry {
     this.#streams.delete(stream)
   }
 
-  /** On Node 20, a server waits for the HTTP/2 sessions that its clients keep open. */
-  addSession (session: Http2Session): void {
-    if (this.#sessions.has(session)) return
-    this.#sessions.add(session)
-    session.once('close', () => this.#sessions.delete(session))
-  }
-
   /**
    * Ends every stream, in this very turn: while `preClose` hooks run, Fastify answers 503, and a browser that gets a 503
    * never reconnects.
@@ -89,8 +82,9 @@ export class Registry {
   close (): void {
     this.#isClosing = true
     for (const stream of this.#streams) stream.shutdown(this.farewell())
-    for (const session of this.#sessions) session.close()
-    if (this.#streams.size > 0) this.#context.runInAsyncScope(() => setTimeout(() => this.#abandonAll(), SHUTDOWN_GRACE).unref())
+    this.sessions.close()
+    this.turn.flush()
+    if (this.#streams.size + this.sessions.size > 0) this.#context.runInAsyncScope(() => setTimeout(() => this.#abandonAll(), SHUTDOWN_GRACE).unref())
   }
 
   /** The client's own random time to wait until it reconnects, where that was asked for. */
@@ -103,5 +97,6 @@ export class Registry {
 
   #abandonAll (): void {
     for (const stream of this.#streams) stream.abandon()
+    this.sessions.destroy()
   }
 }

@@ -6,15 +6,12 @@ import type { Frame } from './frame.ts'
 import { checkHead } from './head.ts'
 import { resolveOptions } from './options.ts'
 import type { ResolvedOptions } from './options.ts'
+import { kPayload } from './payload.ts'
+import type { Payload } from './payload.ts'
 import type { Registry } from './registry.ts'
 import { PlainPayload, StreamPayload } from './response.ts'
 import { checkSource, discard } from './source.ts'
 import type { EventStream } from './stream.ts'
-
-/** Where a reply keeps its stream. */
-export const kPayload = Symbol('fastify-rxjs-sse.payload')
-
-type WithPayload = FastifyReply & { [kPayload]: StreamPayload | null }
 
 /** Makes `reply.sse()`. */
 export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
@@ -33,8 +30,7 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
     const limit = registry.exceededLimit
     if (limit?.answer === 'retry') return answerPlain(this, source, resolved.firstFrame)
 
-    const payload = new StreamPayload(this, resolved, registry);
-    (this as WithPayload)[kPayload] = payload
+    const payload = new StreamPayload(this, resolved, registry)
     payload.start((stream) => {
       if (beginsEnded(stream)) discard(source)
       else stream.start(source, { lastEventId, request, get signal () { return stream.signal } })
@@ -53,7 +49,7 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
 
 /** The `onError` hook: a hook of somebody's has failed while the stream was about to be sent. */
 export function yieldToErrorHandler (_request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void): void {
-  (reply as WithPayload)[kPayload]?.yield(error)
+  (reply as FastifyReply & { [kPayload]: Payload | null })[kPayload]?.yield(error)
   done()
 }
 
@@ -66,6 +62,6 @@ function lastEventIdOf (request: FastifyRequest, parameter: string | null): stri
 
 function answerPlain (reply: FastifyReply, source: unknown, body: Frame | null = null): FastifyReply {
   discard(source)
-  new PlainPayload(body).answer(reply)
+  new PlainPayload(reply, body).send()
   return reply
 }

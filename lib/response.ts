@@ -1,15 +1,17 @@
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import { constants } from 'node:http2'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import { FST_SSE_SOURCE_FAILED, show } from './errors.ts'
-import { claim, unclaim } from './claim.ts'
-import { checkHead, setHead } from './head.ts'
 import type { Frame } from './frame.ts'
+import { checkHead, setHead } from './head.ts'
+import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
+import type { Timed } from './idle-timeout.ts'
 import { ListenerSnapshot } from './listeners.ts'
 import type { ResolvedOptions } from './options.ts'
+import { Payload } from './payload.ts'
 import type { Registry } from './registry.ts'
 import { EventStream } from './stream.ts'
 import type { Carrier } from './stream.ts'
@@ -21,22 +23,19 @@ import { Writer } from './writer.ts'
  */
 const BREAK_GRACE = 50
 
-/** Where a response keeps what is sent as its body: one listener serves all, instead of a closure for each connection. */
+/** Where a response keeps its payload: one listener serves all, instead of a closure for each connection. */
 const kCarried = Symbol('fastify-rxjs-sse.carried')
 
 type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
 
-/**
- * The reply of one event stream, as a payload for `reply.send()`, so that every `onSend` hook runs. Fastify takes what
- * has a `pipe` for a stream; this one keeps the whole write path in its own hands.
- */
-export class StreamPayload extends EventEmitter implements Carrier {
-  readonly #reply: FastifyReply
+/** The reply of one event stream, which keeps the whole write path in its own hands. */
+export class StreamPayload extends Payload implements Carrier {
   readonly #waitsForEvent: boolean
   readonly #stream: EventStream
   readonly #socket: Socket
-  readonly #socketTimeout: number
+  /** For a response that has no socket yet. */
   readonly #onSocketClose: (() => void) | null
+  #timed: Timed | null
   #turn: NodeJS.Immediate | null
   /** Of the response, when Fastify began to listen to this payload. */
   #listeners: ListenerSnapshot | null
@@ -48,12 +47,10 @@ export class StreamPayload extends EventEmitter implements Carrier {
   #endsDestination: boolean
 
   constructor (reply: FastifyReply, options: ResolvedOptions, registry: Registry) {
-    super()
-    this.#reply = reply
+    super(reply)
     this.#waitsForEvent = options.open === 'first-event'
     this.#stream = new EventStream(options, registry, reply.request, this)
     this.#socket = reply.request.raw.socket
-    this.#socketTimeout = suspendTimeout(this.#socket)
     this.#turn = null
     this.#listeners = null
     this.#isOpened = false
@@ -62,44 +59,38 @@ export class StreamPayload extends EventEmitter implements Carrier {
     this.#isFinished = false
     this.#destination = null
     this.#endsDestination = true
+
     const { raw } = reply
+    const session = http2ResponseOf(reply)?.stream.session
+    // Fastify may listen with servers that a plugin cannot see, for the other addresses of a host name.
+    if (session !== undefined) registry.sessions.add(session)
+    this.#timed = session ?? this.#socket
+    suspendIdleTimeout(this.#timed)
     ;(raw as Carrying)[kCarried] = this
-    // Before Fastify's own listener, which logs what has not ended until then.
     raw.on('close', onClose)
     // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
     this.#onSocketClose = raw.socket === null ? () => this.destroy() : null
     if (this.#onSocketClose !== null) this.#socket.on('close', this.#onSocketClose)
-    // Fastify may listen with servers that a plugin cannot see, for the other addresses of a host name.
-    const session = isHttp2(reply) ? (reply.raw as unknown as Http2ServerResponse).stream.session : undefined
-    if (session !== undefined) registry.addSession(session)
-  }
-
-  /**
-   * Takes the reply, and lets `begin` start the stream. Nothing is answered in this turn, so that whatever the handler
-   * still returns or throws finds the reply taken.
-   */
-  start (begin: (stream: EventStream) => void): void {
-    claim(this.#reply)
-    this.#turn = setImmediate(() => {
-      this.#turn = null
-      if (this.#error !== null) this.#answerError()
-      else if (this.#isOpened || !this.#waitsForEvent) this.#send()
-    })
-    begin(this.#stream)
-    if (this.#stream.isClosed && this.#error === null) this.#dispose()
   }
 
   /** Neither a response that has no socket yet nor one of HTTP/2 says so by its own `destroyed`. */
   get hasLeft (): boolean {
-    const { raw } = this.#reply
-    const stream = isHttp2(this.#reply) ? (raw as unknown as Http2ServerResponse).stream : null
-    return raw.destroyed || stream?.destroyed === true || this.#socket?.destroyed
+    return this.reply.raw.destroyed || http2ResponseOf(this.reply)?.stream.destroyed === true || this.#socket?.destroyed
   }
 
-  /** Fastify begins to listen to the payload, and right after, with nobody's code between, to the response. */
-  override on (event: string | symbol, listener: (...args: unknown[]) => void): this {
-    if (this.#isSent) this.#listeners = new ListenerSnapshot(this.#reply.raw)
-    return super.on(event, listener)
+  /**
+   * Holds the reply, and lets `begin` start the stream. Nothing is answered in this turn, so that whatever the handler
+   * still returns or throws finds the reply taken.
+   */
+  start (begin: (stream: EventStream) => void): void {
+    this.holdReply()
+    this.#turn = setImmediate(() => {
+      this.#turn = null
+      if (this.#error !== null) this.#answerError(this.#error)
+      else if (this.#isOpened || !this.#waitsForEvent) this.#send()
+    })
+    begin(this.#stream)
+    if (this.#stream.isClosed && this.#error === null) this.#dispose()
   }
 
   open (): void {
@@ -108,22 +99,29 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 
   reject (error: unknown): void {
-    this.#error = error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(show(error), { cause: error })
+    const answer = error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(show(error), { cause: error })
+    this.#error = answer
     // Otherwise the turn's end sees it, or pipe() does.
-    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError())
+    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
+  }
+
+  /** Fastify begins to listen to the payload, and right after, with nobody's code between, to the response. */
+  override on (event: string | symbol, listener: (...args: unknown[]) => void): this {
+    if (this.#isSent) this.#listeners = new ListenerSnapshot(this.reply.raw)
+    return super.on(event, listener)
   }
 
   /** Fastify has run the hooks, and set the headers. An `onSend` hook may call it too, to put a stream between. */
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
-    const { raw } = this.#reply
+    const { raw } = this.reply
     this.#destination = destination
     this.#endsDestination = options?.end !== false
     try {
       if (this.#error !== null) throw this.#error
-      checkHead(this.#reply)
+      checkHead(this.reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
       if (this.#endsDestination) this.#partFromFastify()
-      this.#stream.attach(new Writer(destination, this.#stream))
+      this.#stream.attach(new Writer(destination, this.#stream, destination === raw ? null : this.#stream))
     } catch (error) {
       this.#stream.cancel(error)
       this.emit('error', error)
@@ -132,16 +130,14 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 
   end (): void {
-    const { raw } = this.#reply
-    const socket = raw.socket
-    // Node sets its own timeout for the wait between two requests when the response has finished.
-    if (this.#socketTimeout > 0) this.#socket.setTimeout(this.#socketTimeout)
-    raw.once('finish', () => {
+    this.#resumeTimeout()
+    this.reply.raw.once('finish', () => {
       this.#isFinished = true
-      if (this.#stream.isShutdown && socket !== null && !isHttp2(this.#reply)) socket.destroySoon?.()
+      if (this.#stream.isShutdown && http2ResponseOf(this.reply) === null) this.#socket.destroySoon?.()
     })
     if (this.#endsDestination) this.#destination?.end()
-    else this.emit('end')
+    // Node's pipeline() listens only after it has called pipe().
+    else process.nextTick(() => this.emit('end'))
   }
 
   break (): void {
@@ -149,45 +145,45 @@ export class StreamPayload extends EventEmitter implements Carrier {
   }
 
   drop (): void {
-    const { raw } = this.#reply
-    if (isHttp2(this.#reply)) (raw as unknown as Http2ServerResponse).stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    const { raw } = this.reply
+    const http2 = http2ResponseOf(this.reply)
+    if (http2 !== null) http2.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     else if (raw.socket === null) this.#socket.destroy()
     else raw.destroy()
   }
 
-  /** The error handler is about to answer in the stream's place. */
+  /** Drops the connection, unless it owes another request its answer first. */
+  abandon (): void {
+    if (this.reply.raw.socket !== null) this.drop()
+  }
+
   yield (error: unknown): void {
-    unclaim(this.#reply)
     this.#stream.cancel(error)
     this.#dispose()
   }
 
   /** Fastify wants no body after all: a hook has made it a 204. */
   resume (): this {
-    this.#close()
-    return this
+    return this.destroy()
   }
 
-  /** A hook, or Fastify, does away with the payload. */
+  /** The connection is gone, or a hook does away with the payload. */
   destroy (): this {
-    this.#close()
+    this.#stream.close(this.#isFinished)
+    this.#dispose()
     return this
   }
 
   #send (): void {
     this.#isSent = true
-    setHead(this.#reply)
-    unclaim(this.#reply)
-    this.#reply.send(this)
-    // Unless a hook has failed, and the error handler has the reply.
-    if (!this.#stream.isClosed) claim(this.#reply)
+    setHead(this.reply)
+    this.sendReply(this)
   }
 
-  #answerError (): void {
+  #answerError (error: Error): void {
     this.#isSent = true
     this.#dispose()
-    unclaim(this.#reply)
-    this.#reply.send(this.#error)
+    this.sendReply(error)
   }
 
   /**
@@ -197,22 +193,23 @@ export class StreamPayload extends EventEmitter implements Carrier {
   #partFromFastify (): void {
     this.emit('end')
     this.removeAllListeners()
-    if (this.#destination !== this.#reply.raw) return
+    if (this.#destination !== this.reply.raw) return
     this.#listeners?.restore()
     this.#listeners = null
-    this.#reply.raw.on('error', ignore)
+    this.reply.raw.on('error', ignore)
   }
 
-  #close (): void {
-    this.#stream.close(this.#isFinished)
-    this.#dispose()
+  #resumeTimeout (): void {
+    if (this.#timed !== null) resumeIdleTimeout(this.#timed)
+    this.#timed = null
   }
 
   #dispose (): void {
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#turn = null
     this.#listeners = null
-    const { raw } = this.#reply
+    this.#resumeTimeout()
+    const { raw } = this.reply
     raw.removeListener('close', onClose)
     ;(raw as Carrying)[kCarried] = null
     if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
@@ -227,24 +224,23 @@ function onClose (this: Carrying): void {
 function ignore (): void {}
 
 /** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
-export class PlainPayload extends EventEmitter {
+export class PlainPayload extends Payload {
   readonly #body: Frame | null
 
-  constructor (body: Frame | null) {
-    super()
+  constructor (reply: FastifyReply, body: Frame | null) {
+    super(reply)
     this.#body = body
   }
 
-  answer (reply: FastifyReply): void {
-    setHead(reply)
-    reply.send(this)
-    claim(reply)
+  send (): void {
+    setHead(this.reply)
+    this.sendReply(this)
   }
 
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
     if (this.#body !== null) destination.write(this.#body.bytes)
-    this.emit('end')
     if (options?.end !== false) destination.end()
+    process.nextTick(() => this.emit('end'))
     return destination
   }
 
@@ -255,15 +251,10 @@ export class PlainPayload extends EventEmitter {
   destroy (): this {
     return this
   }
+
+  yield (): void {}
 }
 
-/** The socket's timeouts are for requests; a stream may be silent. Gives what it was, in milliseconds. */
-function suspendTimeout (socket: Socket): number {
-  const timeout = typeof socket.setTimeout === 'function' ? socket.timeout ?? 0 : 0
-  if (timeout > 0) socket.setTimeout(0)
-  return timeout
-}
-
-function isHttp2 (reply: FastifyReply): boolean {
-  return reply.request.raw.httpVersionMajor === 2
+function http2ResponseOf (reply: FastifyReply): Http2ServerResponse | null {
+  return reply.request.raw.httpVersionMajor === 2 ? reply.raw as unknown as Http2ServerResponse : null
 }

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { from, observable } from 'rxjs'
+import { from, observable, Subscriber } from 'rxjs'
 import type { ObservableInput, Observer, Unsubscribable } from 'rxjs'
 import type { SseContext } from '../types/index.ts'
 import { FST_SSE_INVALID_SOURCE, show } from './errors.ts'
@@ -10,6 +10,8 @@ import { PulledSource, pullerOf } from './pull.ts'
 export interface Sink extends Observer<unknown> {
   /** A source that can wait should not. */
   readonly wantsMore: boolean
+  /** Comes before all else, so that a source can be let go of while it is being subscribed to. */
+  subscribed (subscription: Subscription): void
 }
 
 export interface Subscription extends Unsubscribable {
@@ -30,13 +32,13 @@ export function checkSource (source: unknown): void {
  * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
  * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `sink.error`.
  */
-export function subscribe (source: unknown, context: SseContext, sink: Sink): Subscription {
+export function subscribe (source: unknown, context: SseContext, sink: Sink): void {
   try {
     const given = isFactory(source) ? callFactory(source, context) : source
-    return isInput(given) ? subscribeInput(given, sink) : new PromisedSource(given as PromiseLike<unknown>, sink)
+    if (isInput(given)) subscribeInput(given, sink)
+    else sink.subscribed(new PromisedSource(given as PromiseLike<unknown>, sink))
   } catch (error) {
     sink.error(error)
-    return CLOSED
   }
 }
 
@@ -47,14 +49,42 @@ export function discard (source: unknown): void {
   else if (source instanceof ReadableStream) source.cancel().catch(() => {})
 }
 
-const CLOSED: Subscription = { unsubscribe () {} }
-
-function subscribeInput (input: object, sink: Sink): Subscription {
+function subscribeInput (input: object, sink: Sink): void {
   const puller = hasMethod(input, observable) ? null : pullerOf(input)
-  if (puller === null) return from(input as ObservableInput<unknown>).subscribe(sink)
-  const pulled = new PulledSource(puller, sink)
-  pulled.resume()
-  return pulled
+  if (puller === null) {
+    const subscriber = new SinkSubscriber(sink)
+    sink.subscribed(subscriber)
+    // A factory may have ended its own stream.
+    if (!subscriber.closed) from(input as ObservableInput<unknown>).subscribe(subscriber)
+  } else {
+    const pulled = new PulledSource(puller, sink)
+    sink.subscribed(pulled)
+    pulled.resume()
+  }
+}
+
+/** What RxJS makes of an observer, but there before it subscribes: an Observable that only emits can see that it is closed. */
+class SinkSubscriber extends Subscriber<unknown> {
+  readonly #sink: Sink
+
+  constructor (sink: Sink) {
+    super()
+    this.#sink = sink
+  }
+
+  protected override _next (value: unknown): void {
+    this.#sink.next(value)
+  }
+
+  protected override _error (error: unknown): void {
+    this.#sink.error(error)
+    this.unsubscribe()
+  }
+
+  protected override _complete (): void {
+    this.#sink.complete()
+    this.unsubscribe()
+  }
 }
 
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {
@@ -63,15 +93,13 @@ function callFactory (factory: (context: SseContext) => unknown, context: SseCon
   throw invalidSource(given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
 }
 
-/** A promise of a source is that source, and a promise of a value is a source of that value. */
+/** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
 class PromisedSource implements Subscription {
   readonly #sink: Sink
-  #subscription: Subscription | null
   #isClosed: boolean
 
   constructor (promise: PromiseLike<unknown>, sink: Sink) {
     this.#sink = sink
-    this.#subscription = null
     this.#isClosed = false
     // A thenable's own then() may throw, and need not return anything.
     Promise.resolve(promise).then((source) => this.#open(source), (error: unknown) => {
@@ -79,38 +107,21 @@ class PromisedSource implements Subscription {
     })
   }
 
-  get isPaused (): boolean {
-    return this.#subscription?.isPaused === true
-  }
-
-  resume (): void {
-    this.#subscription?.resume?.()
-  }
-
   unsubscribe (): void {
     this.#isClosed = true
-    this.#subscription?.unsubscribe()
   }
 
   #open (source: unknown): void {
     if (this.#isClosed) return discard(source)
     try {
-      this.#subscribe(source)
-    } catch (error) {
-      this.#sink.error(error)
-    }
-  }
-
-  #subscribe (source: unknown): void {
-    if (isInput(source)) {
-      this.#subscription = subscribeInput(source, this.#sink)
-      // A source may end the stream while it is being subscribed to, when there is no subscription to close yet.
-      if (this.#isClosed) this.#subscription.unsubscribe()
-    } else if (source === undefined || typeof source === 'function' || isBytes(source)) {
-      throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
-    } else {
+      if (isInput(source)) return subscribeInput(source, this.#sink)
+      if (source === undefined || typeof source === 'function' || isBytes(source)) {
+        throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
+      }
       this.#sink.next(source)
       this.#sink.complete()
+    } catch (error) {
+      this.#sink.error(error)
     }
   }
 }

@@ -28,6 +28,8 @@ export interface Carrier {
   break (): void
   /** Nothing that still waits matters: the connection goes at once. */
   drop (): void
+  /** The same, but for a connection on which another request is answered. */
+  abandon (): void
 }
 
 /**
@@ -120,8 +122,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       this.expiresAt = performance.now() + maxDuration * (0.8 + Math.random() * 0.2)
       this.#registry.expiries.add(this, maxDuration)
     }
-    const subscription = subscribe(source, context, this)
-    // What ends while it is being subscribed to was released before there was a subscription.
+    subscribe(source, context, this)
+  }
+
+  subscribed (subscription: Subscription): void {
     if (this.#isReleased) this.#unsubscribe(subscription)
     else this.#subscription = subscription
   }
@@ -200,7 +204,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   abandon (): void {
-    this.#carrier.drop()
+    this.#carrier.abandon()
   }
 
   /** What carries the stream has failed. */

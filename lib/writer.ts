@@ -1,3 +1,4 @@
+import type { AsyncResource } from 'node:async_hooks'
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
@@ -19,6 +20,7 @@ const NOTHING = new Uint8Array(0)
 export class Writer {
   readonly #response: Destination
   readonly #source: Flushable
+  readonly #context: AsyncResource | null
   /** The response, or its socket, where that comes to the same. */
   #destination: Destination
   #isBlocked: boolean
@@ -28,10 +30,14 @@ export class Writer {
   /** Most connections are never blocked, and need no listener. */
   #isListening: boolean
 
-  /** `source` is flushed when the destination takes more after it had been blocked. */
-  constructor (response: Writable, source: Flushable) {
+  /**
+   * `source` is flushed when the destination takes more after it had been blocked. What a hook put before the response is
+   * user code, and runs in `context`.
+   */
+  constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
     this.#response = response
     this.#source = source
+    this.#context = context
     this.#destination = response
     this.#isBlocked = false
     this.#rest = NOTHING
@@ -69,7 +75,6 @@ export class Writer {
     this.#written += bytes.size
     this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
     this.#handOn()
-    if (typeof this.#destination.flush === 'function') this.#destination.flush()
   }
 
   /** Calls back when all that was written has been handed on, or cannot be any more. */
@@ -96,9 +101,19 @@ export class Writer {
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
       // Blocked until it says otherwise: it may ask for more before write() returns.
       this.#isBlocked = true
-      if (this.#destination.write(piece)) this.#isBlocked = false
+      if (this.#writePiece(piece)) this.#isBlocked = false
       else if (!this.#isListening) this.#listen()
     }
+  }
+
+  #writePiece (piece: Uint8Array): boolean {
+    const destination = this.#destination
+    if (this.#context === null) return destination.write(piece)
+    return this.#context.runInAsyncScope(() => {
+      const isTaken = destination.write(piece)
+      if (typeof destination.flush === 'function') destination.flush()
+      return isTaken
+    })
   }
 
   #listen (): void {

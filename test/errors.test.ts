@@ -14,7 +14,7 @@ t.test('Should give each error its own code, a status and a prototype', async (t
     const error = new (Constructor as unknown as new (...args: unknown[]) => Error & { code: string, statusCode: number })(
       'one', 'two', 'three', { cause })
     t.equal(error.code, name)
-    t.equal(error.statusCode, 500)
+    t.equal(error.statusCode, name === 'FST_SSE_MAX_CONNECTIONS' ? 503 : 500)
     t.equal(error.cause, cause)
     t.equal(error instanceof TypeError, typeErrors.has(name), `${name} is a ${typeErrors.has(name) ? 'TypeError' : 'plain Error'}`)
     t.ok(error instanceof Error)
@@ -29,6 +29,9 @@ t.test('Should say what is wrong, with what, and what to do', async (t) => {
   t.match(new errors.FST_SSE_SOURCE_FAILED("'no'", { cause: 'no' }), { message: /failed with 'no', .*; throw an Error/, cause: 'no' })
   t.match(new errors.FST_SSE_CONTENT_TYPE("'text/html'"), { message: /"text\/event-stream"; it is 'text\/html': remove/ })
   t.match(new errors.FST_SSE_STATUS_CODE(204), { message: /204 does not: use 200/ })
+  t.match(new errors.FST_SSE_OVERFLOW(7), { message: /"buffer\.maxBytes" allows, which is 7; raise it, choose another "buffer\.overflow"/ })
+  t.match(new errors.FST_SSE_STALLED(7), { message: /"stallTimeout" allows, which is 7 ms/ })
+  t.match(new errors.FST_SSE_MAX_CONNECTIONS(7), { message: /"maxConnections" allows, which is 7; try again later/ })
   t.match(new errors.FST_SSE_ALREADY_REGISTERED(), { message: /already registered .*; register it once/ })
 })
 

@@ -9,6 +9,8 @@ const MEGABYTE = 'x'.repeat(2 ** 20)
 /** More than the kernel takes for a client that does not read. */
 const MEGABYTES = 16
 
+const ROOMY = { maxBytes: 64 * 2 ** 20 }
+
 /** Asks for the stream, and stops reading. */
 async function stall (t: Test, { client, probe, raw }: Watched): Promise<void> {
   client.get('/')
@@ -23,7 +25,7 @@ async function stall (t: Test, { client, probe, raw }: Watched): Promise<void> {
 }
 
 t.test('Should unsubscribe in the turn in which a client leaves that has stopped reading', async (t) => {
-  const watched = await watch(t)
+  const watched = await watch(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   t.same([probe.unsubscribed, app.sse.size], [0, 1])
@@ -34,14 +36,14 @@ t.test('Should unsubscribe in the turn in which a client leaves that has stopped
 })
 
 t.test('Should keep what waits in the stream, and not in the response', async (t) => {
-  const watched = await watch(t)
+  const watched = await watch(t, { buffer: ROOMY })
   await stall(t, watched)
   const { writableLength } = await watched.raw
   t.ok(writableLength < 2 * 2 ** 20, `${writableLength} bytes wait in the response`)
 })
 
 t.test('Should let go of a source that completes while its client has stopped reading', async (t) => {
-  const watched = await watch(t)
+  const watched = await watch(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   probe.complete()
@@ -54,7 +56,7 @@ t.test('Should let go of a source that completes while its client has stopped re
 })
 
 t.test('Should send a client that reads again all that waited, and the end', async (t) => {
-  const watched = await watch(t)
+  const watched = await watch(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   probe.complete()
@@ -71,6 +73,7 @@ t.test('Should let go once of a source that emits too much while it is subscribe
   const { promise: released, resolve } = deferred<void>()
   let count = 0
   const { app, client, raw, atClose, reasons } = await watch(t, {
+    buffer: ROOMY,
     source: () => new Observable<string>((subscriber) => {
       for (let i = 0; i < MEGABYTES; i++) subscriber.next(MEGABYTE)
       return () => {

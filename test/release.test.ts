@@ -206,7 +206,7 @@ t.test('Should let go once of a source that emits and completes while it is subs
 t.test('Should serve a source that completes with its first value', async (t) => {
   const { app, client, reasons } = await watch(t, { source: () => of('only') })
   client.get('/')
-  await client.until(/:\n\ndata: only\n\n\r\n0\r\n\r\n/)
+  await client.until(/data: only\n\n\r\n0\r\n\r\n/)
   t.same([app.sse.size, reasons], [0, ['complete']])
 })
 

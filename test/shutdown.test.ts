@@ -69,7 +69,7 @@ for (const forceCloseConnections of [true, false] as const) {
 
 t.test('Should drop a client that has stopped reading, after a grace', { timeout: 10_000 }, async (t) => {
   const reasons: SseCloseReason[] = []
-  const app = await buildApp(t, { onClose: ({ reason }) => { reasons.push(reason) } }, { forceCloseConnections: false })
+  const app = await buildApp(t, { buffer: { maxBytes: 64 * 2 ** 20 }, onClose: ({ reason }) => { reasons.push(reason) } }, { forceCloseConnections: false })
   const probe = new Probe()
   app.get('/', (_request, reply) => reply.sse(probe.source))
   await listen(app)
