@@ -31,11 +31,6 @@ export class SendBuffer {
     return this.#queue.length === 0
   }
 
-  /** With the overhead of each frame. */
-  get bytes (): number {
-    return this.#queue.bytes
-  }
-
   /** How many frames were dropped or replaced. */
   get dropped (): number {
     return this.#dropped
@@ -78,5 +73,10 @@ export class SendBuffer {
 
   shift (): Frame | undefined {
     return this.#queue.shift()
+  }
+
+  /** Forgets what waits, which counts as neither sent nor dropped. */
+  clear (): void {
+    while (this.#queue.shift() !== undefined);
   }
 }

@@ -4,12 +4,27 @@ import type { Bytes, Frame } from './frame.ts'
 import type { Flushable, Turn } from './turn.ts'
 import type { Writer } from './writer.ts'
 
-/** What one connection is owed: frames wait until the turn is over, and then until the writer takes them. */
+/** Whose outbox it is. */
+export interface OutboxOwner extends Flushable {
+  /** The key of a message that has to wait, where the policy asks for it. */
+  keyOf (value: unknown): FrameKey | null
+}
+
+/**
+ * What one connection is owed. While the writer takes what comes, frames are collected until the turn is over, or there are
+ * enough of them for one write; once it does not, they wait, and the buffer's policy is for them.
+ */
 export class Outbox {
   readonly #options: BufferOptions
   readonly #turn: Turn
-  readonly #owner: Flushable
+  readonly #owner: OutboxOwner
   #writer: Writer | null
+  /** What was sent in this turn, and leaves with it: a frame, or several. */
+  #frame: Frame | null
+  #frames: Frame[] | null
+  #collectedBytes: number
+  /** As much was written in this turn as may be. */
+  #isSpent: boolean
   /** Most connections are idle, and never need one. */
   #buffer: SendBuffer | null
   /** What leaves when nothing waits any more. */
@@ -19,11 +34,15 @@ export class Outbox {
   #events: number
   #lastWrite: number
 
-  constructor (options: BufferOptions, turn: Turn, owner: Flushable) {
+  constructor (options: BufferOptions, turn: Turn, owner: OutboxOwner) {
     this.#options = options
     this.#turn = turn
     this.#owner = owner
     this.#writer = null
+    this.#frame = null
+    this.#frames = null
+    this.#collectedBytes = 0
+    this.#isSpent = false
     this.#buffer = null
     this.#last = null
     this.#isDue = false
@@ -35,10 +54,10 @@ export class Outbox {
     return this.#buffer !== null && !this.#buffer.isEmpty
   }
 
-  /** It would be written at once if there were more; before there is a writer, one frame is wanted. */
+  /** It would be written with this turn if there were more; before there is a writer, one frame is wanted. */
   get wantsMore (): boolean {
-    if (this.#writer === null) return !this.hasWaiting
-    return !this.#writer.isBlocked && (this.#buffer === null || this.#buffer.bytes < this.#writer.highWaterMark)
+    if (this.hasWaiting || this.#isSpent) return false
+    return this.#writer === null || !this.#writer.isBlocked
   }
 
   /** Values of the source that were written. */
@@ -72,12 +91,22 @@ export class Outbox {
   }
 
   /** Sends a frame of the source's, or drops what the policy says; `false` where that is the connection. */
-  send (frame: Frame, keyOf: () => FrameKey | null): boolean {
-    this.#buffer ??= new SendBuffer(this.#options)
-    if (!this.#buffer.offer(frame, this.busyBytes, keyOf())) return false
-    if (!this.#isDue && this.#writer?.isBlocked === false) {
+  send (frame: Frame, value: unknown): boolean {
+    if (this.#writer === null || this.#writer.isBlocked || this.hasWaiting) {
+      this.#buffer ??= new SendBuffer(this.#options)
+      return this.#buffer.offer(frame, this.busyBytes, this.#owner.keyOf(value))
+    }
+    if (this.#frame === null) this.#frame = frame
+    else if (this.#frames === null) this.#frames = [this.#frame, frame]
+    else this.#frames.push(frame)
+    this.#collectedBytes += frame.size
+    if (!this.#isDue) {
       this.#isDue = true
       this.#turn.add(this.#owner)
+    }
+    if (this.#collectedBytes >= this.#writer.highWaterMark) {
+      this.#isSpent = true
+      this.#writeCollected(this.#writer)
     }
     return true
   }
@@ -85,7 +114,7 @@ export class Outbox {
   /** Writes a frame that is not the source's, where nothing is written anyway. */
   sendBetween (frame: Frame): void {
     this.#lastWrite = performance.now()
-    if (!this.hasWaiting && this.#writer?.isBlocked === false) this.#writer.write(frame)
+    if (this.#frame === null && !this.hasWaiting && this.#writer?.isBlocked === false) this.#writer.write(frame)
   }
 
   /** The last frame, behind all that waits. */
@@ -95,20 +124,23 @@ export class Outbox {
 
   /** Forgets what waits. */
   clear (): void {
-    this.#buffer = null
+    this.#frame = null
+    this.#frames = null
+    this.#buffer?.clear()
     this.#last = null
   }
 
-  /** Writes what waits, as long as the writer takes it. `true` when all has been written. */
+  /** Writes all there is, as long as the writer takes it. `true` when nothing is left. */
   flush (): boolean {
     const writer = this.#writer
     this.#isDue = false
+    this.#isSpent = false
     if (writer === null) return false
+    this.#writeCollected(writer)
     while (!writer.isBlocked) {
       const bytes = this.#nextBytes(writer.highWaterMark)
       if (bytes === null) return true
-      this.#lastWrite = performance.now()
-      writer.write(bytes)
+      this.#write(writer, bytes)
     }
     return false
   }
@@ -121,7 +153,25 @@ export class Outbox {
     this.#writer?.release()
   }
 
-  /** What leaves next: no more than `limit` at once, but for a frame that is larger, so that what waits can still be dropped. */
+  #writeCollected (writer: Writer): void {
+    const bytes = this.#frames === null ? this.#frame : this.#turn.join(this.#frames)
+    if (bytes === null) return
+    this.#events += this.#frames?.length ?? 1
+    this.#frame = null
+    this.#frames = null
+    this.#collectedBytes = 0
+    this.#write(writer, bytes)
+  }
+
+  #write (writer: Writer, bytes: Bytes): void {
+    this.#lastWrite = performance.now()
+    writer.write(bytes)
+  }
+
+  /**
+   * What of those that wait leaves next: no more than `limit` bytes, but for a frame that is larger, so that the others can
+   * still be dropped or replaced.
+   */
   #nextBytes (limit: number): Bytes | null {
     const frame = this.#buffer?.shift()
     if (frame === undefined) {

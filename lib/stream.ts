@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
-import type { SseCloseReason, SseContext, SseSummary } from '../types/index.ts'
+import type { SseCloseReason, SseContext } from '../types/index.ts'
 import { onAbort } from './abort.ts'
 import type { FrameKey } from './buffer.ts'
 import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from './errors.ts'
@@ -8,12 +8,13 @@ import { encodeFrame, isPresent } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
+import type { OutboxOwner } from './outbox.ts'
 import type { Registry, RegisteredStream } from './registry.ts'
 import type { Reader } from './share.ts'
 import { subscribe } from './source.ts'
 import type { Sink, Subscription } from './source.ts'
 import { StallDetector } from './stall.ts'
-import { callUserCode } from './user-code.ts'
+import { askOnError, callUserCode, report } from './user-code.ts'
 import type { Writer } from './writer.ts'
 
 /** What a stream asks of the response that carries it. */
@@ -42,7 +43,7 @@ type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
  * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was made
  * is the one in which user code runs for it, whoever's turn it is.
  */
-export class EventStream extends AsyncResource implements Sink, RegisteredStream, Reader {
+export class EventStream extends AsyncResource implements Sink, RegisteredStream, OutboxOwner, Reader {
   readonly #options: ResolvedOptions
   readonly #registry: Registry
   readonly #request: FastifyRequest
@@ -140,11 +141,19 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     try {
       const frame = this.#encode(value)
       if (frame === null) return
-      if (!this.#outbox.send(frame, () => this.#keyOf(value))) return this.#drop('overflow', new FST_SSE_OVERFLOW(this.#options.buffer.maxBytes))
+      if (!this.#outbox.send(frame, value)) return this.#overflow()
     } catch (error) {
       return this.#fail(error)
     }
     if (this.#phase === 'opening') this.#carrier.open()
+  }
+
+  /** For the policy `latest`. */
+  keyOf (value: unknown): FrameKey | null {
+    const { overflow } = this.#options.buffer
+    if (typeof overflow === 'string') return null
+    const key = this.runInAsyncScope(() => overflow.latest(value))
+    return key === undefined ? null : { key, hasId: isPresent((value as { id?: unknown } | null)?.id) }
   }
 
   error (error: unknown): void {
@@ -226,21 +235,21 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#registry.delete(this)
     this.#registry.stallChecks.delete(this, this.#options.stallTimeout)
     this.#outbox.release()
-    if (wasOpened) this.#report()
+    if (!wasOpened) return
+    const { events, bytes, dropped } = this.#outbox
+    const duration = performance.now() - this.#openedAt
+    report(this, this.#request, this.#options, { reason: this.#reason, error: this.#error, duration, events, bytes, dropped })
   }
 
   #encode (value: unknown): Frame | null {
-    const { serializer, share } = this.#options
     // JSON.stringify sees no context, and needs none.
-    if (serializer === JSON.stringify) return share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
-    return this.runInAsyncScope(() => share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer))
+    if (this.#options.serializer === JSON.stringify) return this.#encodeHere(value)
+    return this.runInAsyncScope(this.#encodeHere, this, value)
   }
 
-  #keyOf (value: unknown): FrameKey | null {
-    const { overflow } = this.#options.buffer
-    if (typeof overflow === 'string') return null
-    const key = this.runInAsyncScope(() => overflow.latest(value))
-    return key === undefined ? null : { key, hasId: isPresent((value as { id?: unknown } | null)?.id) }
+  #encodeHere (value: unknown): Frame | null {
+    const { serializer, share } = this.#options
+    return share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
   }
 
   #end (reason: SseCloseReason, last: Frame | null = null): void {
@@ -254,19 +263,20 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   #fail (error: unknown): void {
-    if (this.#isReleased) {
-      // RxJS is done with this stream: it is its teardown that failed.
-      this.#request.log.error({ err: error }, 'a teardown of an event stream threw')
-      return
-    }
+    // A source that is let go of has nothing left to fail but its teardown.
+    if (this.#isReleased) return this.#teardownThrew(error)
     this.#reason = 'error'
     this.#error = error
     this.#release()
     if (this.#phase === 'opening' && !this.#outbox.hasWaiting) return this.#reject(error)
     this.#phase = 'failing'
-    this.#outbox.sendLast(this.#lastWords(error))
+    this.#outbox.sendLast(askOnError(this, this.#request, this.#options, error))
     this.#deadline = setTimeout(() => this.#carrier.drop(), this.#options.stallTimeout).unref()
     this.flush()
+  }
+
+  #overflow (): void {
+    this.#drop('overflow', new FST_SSE_OVERFLOW(this.#options.buffer.maxBytes))
   }
 
   /** The client is too slow: nothing that waits will reach it. */
@@ -288,17 +298,6 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#carrier.reject(error)
   }
 
-  #lastWords (error: unknown): Frame | null {
-    const { onError, serializer } = this.#options
-    if (typeof onError !== 'function') return null
-    let frame: Frame | null = null
-    callUserCode(this, () => {
-      const message = onError(error)
-      if (message !== undefined) frame = encodeFrame(message, serializer)
-    }, (thrown) => this.#request.log.error({ err: thrown }, 'onError of an event stream threw'))
-    return frame
-  }
-
   /** The one place where the source is let go of. */
   #release (): void {
     if (this.#isReleased) return
@@ -314,26 +313,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   #unsubscribe (subscription: Subscription): void {
-    callUserCode(
-      this,
-      () => subscription.unsubscribe(),
-      (error) => this.#request.log.error({ err: error }, 'a teardown of an event stream threw'))
+    callUserCode(this, () => subscription.unsubscribe(), (error) => this.#teardownThrew(error))
   }
 
-  #report (): void {
-    const { log } = this.#request
-    const { events, bytes, dropped } = this.#outbox
-    const duration = performance.now() - this.#openedAt
-    const summary: SseSummary = { reason: this.#reason, error: this.#error, duration, events, bytes, dropped }
-    const { error, ...sse } = summary
-    if (this.#reason === 'error') log.error({ err: error, sse }, 'event stream failed')
-    else if (error !== undefined) log.warn({ err: error, sse }, 'event stream dropped')
-    else log.debug({ sse }, 'event stream closed')
-    for (const onClose of this.#options.onClose) {
-      callUserCode(
-        this,
-        () => onClose(summary, this.#request),
-        (thrown) => log.error({ err: thrown }, 'onClose of an event stream threw'))
-    }
+  #teardownThrew (error: unknown): void {
+    this.#request.log.error({ err: error }, 'a teardown of an event stream threw')
   }
 }
