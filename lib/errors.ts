@@ -27,7 +27,9 @@ export const FST_SSE_INVALID_FIELD = createError<[field: string, expected: strin
 
 /** A message with the id that tells a finished stream. */
 export const FST_SSE_RESERVED_ID = createError<[id: string]>(
-  'FST_SSE_RESERVED_ID', 'The field "id" of a message must not be "%s", which marks the end of a finite stream; use another id', 500, TypeError)
+  'FST_SSE_RESERVED_ID',
+  'The field "id" of a message must not be "%s", which marks the end of a finite stream; use another id',
+  500, TypeError)
 
 /** The serializer threw, or gave no string. */
 export const FST_SSE_SERIALIZATION = createError<[value: string, reason: string, options?: ErrorOptions]>(
@@ -35,23 +37,29 @@ export const FST_SSE_SERIALIZATION = createError<[value: string, reason: string,
 
 /** The source failed with something that is no `Error`; `cause` holds it. */
 export const FST_SSE_SOURCE_FAILED = createError<[value: string, options: ErrorOptions]>(
-  'FST_SSE_SOURCE_FAILED', 'The source of an event stream failed with %s, which is not an Error; throw an Error to give it a status')
+  'FST_SSE_SOURCE_FAILED',
+  'The source of an event stream failed with %s, which is not an Error; throw an Error to give it a status')
 
 /** A client was too slow for its source. */
 export const FST_SSE_OVERFLOW = createError<[maxBytes: number]>(
-  'FST_SSE_OVERFLOW', 'More waited for a client than the option "buffer.maxBytes" allows, which is %s; raise it, choose another "buffer.overflow", or give a source that can wait: an iterable instead of an Observable')
+  'FST_SSE_OVERFLOW',
+  'More waited for a client than the option "buffer.maxBytes" allows, which is %s; raise it, choose another ' +
+  '"buffer.overflow", or give a source that can wait: an iterable instead of an Observable')
 
 /** A client takes nothing any more. */
 export const FST_SSE_STALLED = createError<[milliseconds: number]>(
-  'FST_SSE_STALLED', 'Bytes waited for a client and none left for longer than the option "stallTimeout" allows, which is %s ms')
+  'FST_SSE_STALLED',
+  'Bytes waited for a client and none left for longer than the option "stallTimeout" allows, which is %s ms')
 
 /** There are as many streams as there may be. */
 export const FST_SSE_MAX_CONNECTIONS = createError<[limit: number]>(
-  'FST_SSE_MAX_CONNECTIONS', 'There are as many event streams as the option "maxConnections" allows, which is %s; try again later', 503)
+  'FST_SSE_MAX_CONNECTIONS',
+  'There are as many event streams as the option "maxConnections" allows, which is %s; try again later', 503)
 
 /** The reply has another content type than an event stream's. */
 export const FST_SSE_CONTENT_TYPE = createError<[value: string]>(
-  'FST_SSE_CONTENT_TYPE', 'The content type of an event stream must be "text/event-stream"; it is %s: remove that header')
+  'FST_SSE_CONTENT_TYPE',
+  'The content type of an event stream must be "text/event-stream"; it is %s: remove that header')
 
 /** The reply has a status that allows no body. */
 export const FST_SSE_STATUS_CODE = createError<[value: number]>(
@@ -59,7 +67,9 @@ export const FST_SSE_STATUS_CODE = createError<[value: number]>(
 
 /** The plugin is already registered in this scope or around it. */
 export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
-  'FST_SSE_ALREADY_REGISTERED', 'fastify-rxjs-sse is already registered in this scope or in one around it; register it once, and give what differs to reply.sse()')
+  'FST_SSE_ALREADY_REGISTERED',
+  'fastify-rxjs-sse is already registered in this scope or in one around it; register it once, and give what differs ' +
+  'to reply.sse()')
 
 /** A value as it is shown in an error's message: one line, short, and without the stack of an error. */
 export function show (value: unknown): string {

@@ -190,7 +190,9 @@ function isMessage (value: unknown): value is Record<string, unknown> {
 }
 
 function hintFor (value: object): string {
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return 'bytes are not text: emit their text as { data: string }'
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
+    return 'bytes are not text: emit their text as { data: string }'
+  }
   if (value instanceof Promise) {
     // What it rejects with must not go unhandled.
     value.catch(() => {})
@@ -226,7 +228,8 @@ function serialize (data: unknown, serializer: Serializer): string {
   try {
     text = serializer(data)
   } catch (cause) {
-    throw new FST_SSE_SERIALIZATION(show(data), `the serializer threw: ${show(cause instanceof Error ? cause.message : cause)}`, { cause })
+    const reason = show(cause instanceof Error ? cause.message : cause)
+    throw new FST_SSE_SERIALIZATION(show(data), `the serializer threw: ${reason}`, { cause })
   }
   if (typeof text === 'string') return text
   // An async serializer: what it rejects with must not go unhandled.

@@ -14,16 +14,16 @@ const kSuspended = Symbol('fastify-rxjs-sse.suspended')
 
 /** A connection's timeout is for requests; a stream may be silent. Counted, as streams may share a connection. */
 export function suspendIdleTimeout (connection: Timed): void {
-  const suspended = connection[kSuspended]
+  const { timeout = 0, [kSuspended]: suspended } = connection
   if (suspended !== undefined && suspended !== null) {
     suspended.streams++
-  } else if (connection.timeout !== undefined && connection.timeout > 0 && typeof connection.setTimeout === 'function') {
-    connection[kSuspended] = { timeout: connection.timeout, streams: 1 }
-    connection.setTimeout(0)
+  } else if (timeout > 0) {
+    connection[kSuspended] = { timeout, streams: 1 }
+    connection.setTimeout?.(0)
   }
 }
 
-/** To be called once for each stream, before its response ends: Node then sets a timeout of its own, until the next request. */
+/** Once for each stream, before its response ends: Node then sets a timeout of its own, until the next request. */
 export function resumeIdleTimeout (connection: Timed): void {
   const suspended = connection[kSuspended]
   if (suspended === undefined || suspended === null || --suspended.streams > 0) return

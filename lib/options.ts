@@ -22,10 +22,13 @@ export interface ResolvedOptions {
   readonly endFrame: Frame | null
   readonly lastEventIdQuery: string | null
   readonly onError: SseOptions['onError'] | null
-  readonly onOpen: ReadonlyArray<(request: FastifyRequest) => void>
-  readonly onClose: ReadonlyArray<(summary: SseSummary, request: FastifyRequest) => void>
+  readonly onOpen: readonly OnOpen[]
+  readonly onClose: readonly OnClose[]
   readonly signal: AbortSignal | null
 }
+
+type OnOpen = (request: FastifyRequest) => void
+type OnClose = (summary: SseSummary, request: FastifyRequest) => void
 
 export interface Heartbeat {
   /** Milliseconds. */
@@ -78,7 +81,7 @@ export function resolvePluginOptions (options: SsePluginOptions): { defaults: Re
   const { shutdown, maxConnections, ...rest } = options
   const own = Object.fromEntries(Object.entries(rest).filter(([name]) => !REGISTER_OPTIONS.has(name)))
   const server = { shutdownRetry: checkShutdown(shutdown), maxConnections: checkMaxConnections(maxConnections) }
-  // Browsers keep the reconnection time that they were last told: where one is told in need, each opening tells the normal one.
+  // Browsers keep the reconnection time that they were last told: where one is told in need, openings tell the usual.
   const tellsRetry = server.shutdownRetry !== null || server.maxConnections?.answer === 'retry'
   const base = tellsRetry ? { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) } : DEFAULTS
   return { defaults: resolveOptions(base, own), server }
@@ -89,7 +92,7 @@ export function resolveOptions (base: ResolvedOptions, options: SseOptions | und
   if (options === undefined) return base
   if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
 
-  const given: { [K in keyof ResolvedOptions]?: ResolvedOptions[K] } = {}
+  const given: Given = {}
   const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.serializer
   for (const [name, value] of Object.entries(options)) {
     const check = CHECKS[name as keyof SseOptions]
@@ -99,13 +102,17 @@ export function resolveOptions (base: ResolvedOptions, options: SseOptions | und
   return { ...base, ...given }
 }
 
-type Check = (value: unknown, base: ResolvedOptions, serializer: Serializer) => { [K in keyof ResolvedOptions]?: ResolvedOptions[K] }
+type Given = { [K in keyof ResolvedOptions]?: ResolvedOptions[K] }
+
+type Check = (value: unknown, base: ResolvedOptions, serializer: Serializer) => Given
 
 const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
   heartbeat: (value, _base, serializer) => ({ heartbeat: checkHeartbeat(value, serializer) }),
   retry: (value) => ({ firstFrame: encodeRetry(checkMilliseconds('retry', value, 0, Number.MAX_SAFE_INTEGER)) }),
   open: (value) => {
-    if (value !== 'immediately' && value !== 'first-event') throw invalid('open', "'immediately' or 'first-event'", value)
+    if (value !== 'immediately' && value !== 'first-event') {
+      throw invalid('open', "'immediately' or 'first-event'", value)
+    }
     return { open: value }
   },
   serializer: (_value, _base, serializer) => ({ serializer }),
@@ -120,12 +127,14 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
   },
   finite: (value, _base, serializer) => ({ endFrame: checkFinite(value, serializer) }),
   lastEventIdQuery: (value) => {
-    if (typeof value !== 'string' || value === '') throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
+    if (typeof value !== 'string' || value === '') {
+      throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
+    }
     return { lastEventIdQuery: value }
   },
   onError: (value) => ({ onError: checkFunction('onError', value) }),
-  onOpen: (value, base) => ({ onOpen: [...base.onOpen, checkFunction<ResolvedOptions['onOpen'][0]>('onOpen', value)] }),
-  onClose: (value, base) => ({ onClose: [...base.onClose, checkFunction<ResolvedOptions['onClose'][0]>('onClose', value)] }),
+  onOpen: (value, base) => ({ onOpen: [...base.onOpen, checkFunction<OnOpen>('onOpen', value)] }),
+  onClose: (value, base) => ({ onClose: [...base.onClose, checkFunction<OnClose>('onClose', value)] }),
   signal: (value) => {
     if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
     return { signal: value }
@@ -135,11 +144,14 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
 function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | null {
   if (value === false) return null
   if (typeof value !== 'object' || value === null) {
-    return { interval: checkMilliseconds('heartbeat', value, 1, MAX_DELAY, ', false, or { interval, message }'), frame: EMPTY_COMMENT }
+    const interval = checkMilliseconds('heartbeat', value, 1, MAX_DELAY, ', false, or { interval, message }')
+    return { interval, frame: EMPTY_COMMENT }
   }
   const { interval, message, ...rest } = value as { interval?: unknown, message?: MessageEvent }
   for (const name in rest) throw unknown(`heartbeat.${name}`)
-  const frame = message === undefined ? null : encodeOption('heartbeat.message', message, (m) => encodeFrame(m, serializer))
+  const frame = message === undefined
+    ? null
+    : encodeOption('heartbeat.message', message, (given) => encodeFrame(given, serializer))
   if (frame === null) throw invalid('heartbeat.message', 'a message with something to send', message)
   return { interval: checkMilliseconds('heartbeat.interval', interval, 1, MAX_DELAY), frame }
 }
@@ -148,9 +160,12 @@ function checkBuffer (value: unknown, base: BufferOptions): BufferOptions {
   if (typeof value !== 'object' || value === null) throw invalid('buffer', 'an object, { maxBytes, overflow }', value)
   const { maxBytes = base.maxBytes, overflow = base.overflow, ...rest } = value as Partial<BufferOptions>
   for (const name in rest) throw unknown(`buffer.${name}`)
-  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) throw invalid('buffer.maxBytes', 'a whole number of bytes from 1', maxBytes)
+  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
+    throw invalid('buffer.maxBytes', 'a whole number of bytes from 1', maxBytes)
+  }
   if (!isOverflow(overflow)) {
-    throw invalid('buffer.overflow', "'disconnect', 'drop-oldest', 'drop-newest', or { latest: message => key }", overflow)
+    throw invalid(
+      'buffer.overflow', "'disconnect', 'drop-oldest', 'drop-newest', or { latest: message => key }", overflow)
   }
   return { maxBytes, overflow }
 }
@@ -163,9 +178,13 @@ function isOverflow (value: unknown): value is SseOverflow {
 
 function checkMaxConnections (value: unknown): ConnectionLimit | null {
   if (value === undefined) return null
-  const { limit, answer = 'retry', ...rest } = typeof value === 'object' && value !== null ? value as Partial<ConnectionLimit> : { limit: value }
+  const isObject = typeof value === 'object' && value !== null
+  const given = (isObject ? value : { limit: value }) as Partial<ConnectionLimit>
+  const { limit, answer = 'retry', ...rest } = given
   for (const name in rest) throw unknown(`maxConnections.${name}`)
-  if (!Number.isSafeInteger(limit) || Number(limit) < 0) throw invalid('maxConnections', 'a whole number from 0, or { limit, answer }', value)
+  if (!Number.isSafeInteger(limit) || Number(limit) < 0) {
+    throw invalid('maxConnections', 'a whole number from 0, or { limit, answer }', value)
+  }
   if (answer !== 'retry' && answer !== 503) throw invalid('maxConnections.answer', "'retry' or 503", answer)
   return { limit: Number(limit), answer }
 }
@@ -185,7 +204,9 @@ function checkShutdown (value: unknown): RetryRange | null {
   const { retry, ...rest } = value as { retry?: unknown }
   for (const name in rest) throw unknown(`shutdown.${name}`)
   if (retry === undefined) return null
-  if (!Array.isArray(retry) || retry.length !== 2) throw invalid('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
+  if (!Array.isArray(retry) || retry.length !== 2) {
+    throw invalid('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
+  }
   const min = checkMilliseconds('shutdown.retry[0]', retry[0], 0, MAX_DELAY)
   return [min, checkMilliseconds('shutdown.retry[1]', retry[1], min, MAX_DELAY)]
 }

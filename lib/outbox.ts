@@ -11,8 +11,8 @@ export interface OutboxOwner extends Flushable {
 }
 
 /**
- * What one connection is owed. While the writer takes what comes, frames are collected until the turn is over, or there are
- * enough of them for one write; once it does not, they wait, and the buffer's policy is for them.
+ * What one connection is owed. While the writer takes what comes, frames are collected until the turn is over, or there
+ * are enough of them for one write; once it does not, they wait, and the buffer's policy is for them.
  */
 export class Outbox {
   readonly #options: BufferOptions
@@ -169,8 +169,8 @@ export class Outbox {
   }
 
   /**
-   * What of those that wait leaves next: no more than `limit` bytes, but for a frame that is larger, so that the others can
-   * still be dropped or replaced.
+   * What of those that wait leaves next: no more than `limit` bytes, but for a frame that is larger, so that the others
+   * can still be dropped or replaced.
    */
   #nextBytes (limit: number): Bytes | null {
     const frame = this.#buffer?.shift()

@@ -7,12 +7,12 @@ export const kPayload = Symbol('fastify-rxjs-sse.payload')
 type Reply = FastifyReply & Record<symbol, unknown> & { [kPayload]: Payload | null }
 
 /**
- * What `reply.sse()` gives to `reply.send()`. Fastify takes what has a `pipe` for a stream, and runs every `onSend` hook.
+ * What `reply.sse()` gives to `reply.send()`. To Fastify, what has a `pipe` is a stream; it runs its `onSend` hooks.
  *
  * From the call on, the reply is held: a handler's forgotten `return`, what it returns or throws later, and
  * `handlerTimeout` must not answer in the stream's place. They ask `reply.sent`, which Fastify has true only when the
- * response has ended. `reply.hijack()` would make it true for good, and leave a request hanging whose `onSend` hook fails:
- * here an error handler that is called lets go of the reply.
+ * response has ended. `reply.hijack()` would make it true for good, and leave a request hanging whose `onSend` hook
+ * fails: here an error handler that is called lets go of the reply.
  */
 export abstract class Payload extends EventEmitter {
   readonly #reply: Reply

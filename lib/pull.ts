@@ -22,7 +22,9 @@ export function pullerOf (source: object): Puller | null {
     const reader = (source as ReadableStream).getReader()
     return { next: () => reader.read(), cancel: () => reader.cancel() }
   }
-  if (hasMethod(source, Symbol.asyncIterator)) return iteratorPuller((source as AsyncIterable<unknown>)[Symbol.asyncIterator]())
+  if (hasMethod(source, Symbol.asyncIterator)) {
+    return iteratorPuller((source as AsyncIterable<unknown>)[Symbol.asyncIterator]())
+  }
   if (hasMethod(source, Symbol.iterator)) return iteratorPuller((source as Iterable<unknown>)[Symbol.iterator]())
   return null
 }

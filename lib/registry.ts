@@ -47,9 +47,12 @@ export class Registry {
     this.#context = new AsyncResource('fastify-rxjs-sse')
     this.turn = new Turn()
     this.encoder = new SharedEncoder(this.turn)
-    this.heartbeats = new SharedTimers((stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
-    this.stallChecks = new SharedTimers((_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
-    this.expiries = new SharedTimers((stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
+    this.heartbeats = new SharedTimers(
+      (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
+    this.stallChecks = new SharedTimers(
+      (_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
+    this.expiries = new SharedTimers(
+      (stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
     this.#isClosing = false
   }
 
@@ -76,15 +79,16 @@ export class Registry {
   }
 
   /**
-   * Ends every stream, in this very turn: while `preClose` hooks run, Fastify answers 503, and a browser that gets a 503
-   * never reconnects.
+   * Ends every stream, in this very turn: while `preClose` hooks run, Fastify answers 503, and a browser that gets a
+   * 503 never reconnects.
    */
   close (): void {
     this.#isClosing = true
     for (const stream of this.#streams) stream.shutdown(this.farewell())
     this.sessions.close()
     this.turn.flush()
-    if (this.#streams.size + this.sessions.size > 0) this.#context.runInAsyncScope(() => setTimeout(() => this.#abandonAll(), SHUTDOWN_GRACE).unref())
+    if (this.#streams.size + this.sessions.size === 0) return
+    this.#context.runInAsyncScope(() => setTimeout(() => this.#abandonAll(), SHUTDOWN_GRACE).unref())
   }
 
   /** The client's own random time to wait until it reconnects, where that was asked for. */

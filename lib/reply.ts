@@ -48,7 +48,9 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
 }
 
 /** The `onError` hook: a hook of somebody's has failed while the stream was about to be sent. */
-export function yieldToErrorHandler (_request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void): void {
+export function yieldToErrorHandler (
+  _request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void
+): void {
   (reply as FastifyReply & { [kPayload]: Payload | null })[kPayload]?.yield(error)
   done()
 }

@@ -187,8 +187,9 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   /**
-   * As far as Fastify is concerned the payload has ended: it does not log that it was cut off when the client leaves. What
-   * it listens for, on the payload and on the response, would cost two kilobytes a connection and has no use any more.
+   * As far as Fastify is concerned the payload has ended: it does not log that it was cut off when the client leaves.
+   * What it listens for, on the payload and on the response, would cost two kilobytes a connection, and has no use any
+   * more.
    */
   #partFromFastify (): void {
     this.emit('end')

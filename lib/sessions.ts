@@ -15,7 +15,7 @@ export class Sessions {
     return this.#sockets.size
   }
 
-  /** Hears of each session that the server makes, and of the socket under it, which the session itself does not tell. */
+  /** Hears of each session that the server makes, and of the socket under it, which the session does not tell. */
   listen (server: Server): void {
     if (!('updateSettings' in server)) return
     let socket: Socket | null = null

@@ -18,9 +18,9 @@ export interface Reader {
 /**
  * Encodes a message once for all connections that get it in one turn, as the subscribers of a hot source do.
  *
- * A message is found by its identity, its five fields and the serializer. That does not show `data` changed in place, so
- * a connection that sees the message again has it encoded anew. What is left is `data` changed in place and emitted to
- * other connections in the same turn.
+ * A message is found by its identity, its five fields and the serializer. That does not show `data` changed in place,
+ * so a connection that sees the message again has it encoded anew. What is left is `data` changed in place and emitted
+ * to other connections in the same turn.
  */
 export class SharedEncoder {
   readonly #encoded: Map<Serializer, Map<unknown, Encoded>>

@@ -34,7 +34,8 @@ export class SharedTimers<Member> {
   add (member: Member, interval: number): void {
     let timer = this.#timers.get(interval)
     if (timer === undefined) {
-      timer = new SharedTimer((m, last) => this.#dueAt(m, interval, last), this.#onDue, interval * this.#precision, this.#context)
+      timer = new SharedTimer(
+        (due, last) => this.#dueAt(due, interval, last), this.#onDue, interval * this.#precision, this.#context)
       this.#timers.set(interval, timer)
     }
     timer.add(member)
@@ -58,7 +59,10 @@ class SharedTimer<Member> {
   #firesAt: number
   #firedAt: number
 
-  constructor (dueAt: (member: Member, last: number) => number, onDue: (member: Member) => void, precision: number, context: AsyncResource) {
+  constructor (
+    dueAt: (member: Member, last: number) => number, onDue: (member: Member) => void, precision: number,
+    context: AsyncResource
+  ) {
     this.#dueAt = dueAt
     this.#onDue = onDue
     this.#precision = precision

@@ -24,7 +24,8 @@ export interface Subscription extends Unsubscribable {
 /** Throws `FST_SSE_INVALID_SOURCE` for what cannot be streamed, as far as can be told before it is used. */
 export function checkSource (source: unknown): void {
   if (typeof source !== 'function' && !isPromise(source) && !isInput(source)) {
-    throw invalidSource(source, 'give an Observable, an iterable, a stream of objects, a promise of one, or a factory of one')
+    throw invalidSource(
+      source, 'give an Observable, an iterable, a stream of objects, a promise of one, or a factory of one')
   }
 }
 
@@ -63,7 +64,7 @@ function subscribeInput (input: object, sink: Sink): void {
   }
 }
 
-/** What RxJS makes of an observer, but there before it subscribes: an Observable that only emits can see that it is closed. */
+/** What RxJS makes of an observer, but made first: a synchronous Observable can see that it is closed. */
 class SinkSubscriber extends Subscriber<unknown> {
   readonly #sink: Sink
 
@@ -90,7 +91,8 @@ class SinkSubscriber extends Subscriber<unknown> {
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {
   const given = factory(context)
   if (isPromise(given) || isInput(given)) return given
-  throw invalidSource(given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
+  throw invalidSource(
+    given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
 }
 
 /** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
@@ -142,7 +144,8 @@ function isArrayLike (value: object): boolean {
 }
 
 function isBytes (value: unknown): boolean {
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || (value instanceof Readable && !value.readableObjectMode)
+  if (value instanceof Readable) return !value.readableObjectMode
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 
 function invalidSource (value: unknown, hint: string): Error {

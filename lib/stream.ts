@@ -34,14 +34,14 @@ export interface Carrier {
 }
 
 /**
- * `opening`: the head has not left; `open`; `ending` and `failing`: the source is released, what waits is being written;
- * `closing`: all has been written, or nothing will be any more; `closed`.
+ * `opening`: the head has not left; `open`; `ending` and `failing`: the source is released, what waits is being
+ * written; `closing`: all has been written, or nothing will be any more; `closed`.
  */
 type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
 
 /**
- * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was made
- * is the one in which user code runs for it, whoever's turn it is.
+ * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was
+ * made is the one in which user code runs for it, whoever's turn it is.
  */
 export class EventStream extends AsyncResource implements Sink, RegisteredStream, OutboxOwner, Reader {
   readonly #options: ResolvedOptions
@@ -238,7 +238,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     if (!wasOpened) return
     const { events, bytes, dropped } = this.#outbox
     const duration = performance.now() - this.#openedAt
-    report(this, this.#request, this.#options, { reason: this.#reason, error: this.#error, duration, events, bytes, dropped })
+    const summary = { reason: this.#reason, error: this.#error, duration, events, bytes, dropped }
+    report(this, this.#request, this.#options, summary)
   }
 
   #encode (value: unknown): Frame | null {

@@ -6,8 +6,8 @@ import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
 
 /**
- * Calls code of the user's, in the async context of the call that made its stream. What it throws, or rejects with if it
- * is async, goes to `onThrow`.
+ * Calls code of the user's, in the async context of the call that made its stream. What it throws, or rejects with if
+ * it is async, goes to `onThrow`.
  */
 export function callUserCode (context: AsyncResource, code: () => unknown, onThrow: (error: unknown) => void): void {
   try {

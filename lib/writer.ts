@@ -11,7 +11,7 @@ const kWriter = Symbol('fastify-rxjs-sse.writer')
 /** A destination that compresses keeps bytes back until it is flushed. */
 type Destination = Writable & { [kWriter]?: Writer | null, flush?: () => void }
 
-/** How much is handed on at once: of one large write, nobody could tell that a slow client takes it little by little. */
+/** How much is handed on at once: of one large write, nobody could tell that a slow client takes it bit by bit. */
 const PIECE = 64 * 1024
 
 const NOTHING = new Uint8Array(0)
@@ -31,8 +31,8 @@ export class Writer {
   #isListening: boolean
 
   /**
-   * `source` is flushed when the destination takes more after it had been blocked. What a hook put before the response is
-   * user code, and runs in `context`.
+   * `source` is flushed when the destination takes more after it had been blocked. What a hook put before the response
+   * is user code, and runs in `context`.
    */
   constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
     this.#response = response

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 import type { ObservableInput, Subscribable } from 'rxjs'
 
-/** One server-sent event (WHATWG HTML, 9.2.6): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
+/** One server-sent event (WHATWG HTML, 9.2): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
 export interface MessageEvent<T = unknown> {
-  /** The payload. A string goes out as it is, line by line; anything else, `null` too, through the serializer (JSON). */
+  /** A string goes out as it is, line by line; anything else, `null` too, through the serializer (JSON). */
   readonly data?: T | undefined
   /**
    * What the browser sends back as `Last-Event-ID` when it reconnects: a finite number, or at most 1 024 characters of
@@ -21,7 +21,7 @@ export interface MessageEvent<T = unknown> {
 /** What a source may emit: a message, or a bare value that becomes a message's `data`. */
 export type SseValue<T = unknown> = MessageEvent<T> | string | number | boolean | null | readonly unknown[]
 
-/** Anything that can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
+/** What can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
 export type SseInput<T = unknown> = ObservableInput<SseValue<T>> | Subscribable<SseValue<T>>
 
 /** What a factory is given. */
@@ -33,13 +33,13 @@ export interface SseContext {
   readonly request: FastifyRequest
 }
 
-/** Makes a source for one connection; not called for HEAD, for a client that has left, or for one that has seen the end. */
+/** Makes a source for one connection; not called for HEAD, for a client that has left, or that has seen the end. */
 export type SseFactory<T = unknown> = (context: SseContext) => SseInput<T> | PromiseLike<SseInput<T>>
 
 /** The first argument of `reply.sse()`. A promise of a source is that source. */
 export type SseSource<T = unknown> = SseInput<T> | SseFactory<T> | PromiseLike<SseInput<T>>
 
-/** `data` that is not a string → the string to send. (Written as a method, so that one for a narrower type is taken.) */
+/** `data` that is not a string → the string to send. A method's type, so that one for a narrower type is taken. */
 export type SseSerializer = { serialize (data: unknown): string }['serialize']
 
 /** Why a stream ended. */
@@ -85,8 +85,8 @@ export type SseOverflow =
   /** What comes is dropped. */
   | 'drop-newest'
   /**
-   * While anything waits, only the newest message of each key does: it takes the place of the one before it, or, where it
-   * has an id, the tail, as a client that resumes from it would miss those in between. A message whose key is
+   * While anything waits, only the newest message of each key does: it takes the place of the one before it, or, where
+   * it has an id, the tail, as a client that resumes from it would miss those in between. A message whose key is
    * `undefined` is never replaced. Past `maxBytes` even so, the connection is dropped.
    */
   | { latest (message: unknown): unknown }
@@ -103,7 +103,10 @@ export interface SseBufferOptions {
   readonly overflow?: SseOverflow | undefined
 }
 
-/** Options of one stream: at registration for all streams, at the call for one. The nearest wins; `onOpen` and `onClose` add up. */
+/**
+ * Options of a stream: at registration for all streams, at the call for one. The nearest wins; `onOpen` and `onClose`
+ * add up.
+ */
 export interface SseOptions {
   /**
    * After how many milliseconds of silence something is sent, so that proxies and scripts see a live connection:
@@ -128,7 +131,7 @@ export interface SseOptions {
    * @default JSON.stringify
    */
   readonly serializer?: SseSerializer | undefined
-  /** What may wait for a client that is slower than its source. Sources that can wait are made to, and never overflow. */
+  /** What may wait for a client that is slower than its source. Sources that can wait are made to. */
   readonly buffer?: SseBufferOptions | undefined
   /**
    * Bytes wait in Node and none has left for that many milliseconds: the connection is dropped.
@@ -171,8 +174,8 @@ export interface SseOptions {
 /** Options at registration. */
 export interface SsePluginOptions extends SseOptions {
   /**
-   * How many streams may be open at once. Past that, `answer: 'retry'` is an empty 200 stream with a `retry:`, after which
-   * browsers come back; `answer: 503` is an error, `FST_SSE_MAX_CONNECTIONS`, after which `EventSource` gives up for good.
+   * How many streams may be open at once. Past that, `answer: 'retry'` is an empty 200 stream with a `retry:`, after
+   * which browsers come back; `answer: 503` is an error, `FST_SSE_MAX_CONNECTIONS`, after which `EventSource` gives up.
    * A number is the limit, with `'retry'`.
    * @default none
    */
