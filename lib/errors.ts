@@ -65,11 +65,29 @@ export const FST_SSE_CONTENT_TYPE = createError<[value: string]>(
 export const FST_SSE_STATUS_CODE = createError<[value: number]>(
   'FST_SSE_STATUS_CODE', 'An event stream needs a status code that allows a body; %s does not: use 200')
 
+/** `reply.sse()` in an `onSend` hook of the reply that it is for. */
+export const FST_SSE_IN_ON_SEND = createError<[]>(
+  'FST_SSE_IN_ON_SEND',
+  'reply.sse() was called in an onSend hook of its own stream; a hook may put a stream between, but not start another')
+
 /** The plugin is already registered in this scope or around it. */
 export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
   'FST_SSE_ALREADY_REGISTERED',
   'fastify-rxjs-sse is already registered in this scope or in one around it; register it once, and give what differs ' +
   'to reply.sse()')
+
+/**
+ * What a value is, for messages that may reach a client: Fastify's default error handler sends them. What is in an object
+ * may be a secret.
+ */
+export function describe (value: unknown): string {
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return show(value)
+  if (Array.isArray(value)) return 'an array'
+  const { constructor } = value
+  const name = typeof constructor === 'function' ? constructor.name : ''
+  return name === '' || name === 'Object' ? 'an object' : `an instance of ${name}`
+}
 
 /** A value as it is shown in an error's message: one line, short, and without the stack of an error. */
 export function show (value: unknown): string {

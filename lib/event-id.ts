@@ -1,4 +1,4 @@
-import { FST_SSE_INVALID_FIELD, FST_SSE_RESERVED_ID, show } from './errors.ts'
+import { FST_SSE_INVALID_FIELD, FST_SSE_RESERVED_ID, describe } from './errors.ts'
 
 /**
  * The id of the last event of a finite stream. A browser that comes back with it has seen the end, and is
@@ -17,7 +17,7 @@ export function formatId (id: unknown): string {
   if (typeof id === 'number' && Number.isFinite(id)) return String(id)
   if (typeof id !== 'string' || !ID.test(id)) {
     throw new FST_SSE_INVALID_FIELD(
-      'id', 'a finite number or at most 1024 characters of printable ASCII without outer spaces', show(id))
+      'id', 'a finite number or at most 1024 characters of printable ASCII without outer spaces', describe(id))
   }
   if (id === END_ID) throw new FST_SSE_RESERVED_ID(END_ID)
   return id

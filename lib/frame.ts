@@ -1,5 +1,5 @@
 import {
-  FST_SSE_INVALID_FIELD, FST_SSE_INVALID_MESSAGE, FST_SSE_SERIALIZATION, FST_SSE_UNKNOWN_FIELD, show
+  FST_SSE_INVALID_FIELD, FST_SSE_INVALID_MESSAGE, FST_SSE_SERIALIZATION, FST_SSE_UNKNOWN_FIELD, describe, show
 } from './errors.ts'
 import { END_ID, formatId } from './event-id.ts'
 
@@ -177,14 +177,14 @@ function isMessage (value: unknown): value is Record<string, unknown> {
   if (value === null || Array.isArray(value)) return false
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return false
   if (typeof value !== 'object') {
-    throw new FST_SSE_INVALID_MESSAGE(show(value), 'emit { data }, or a string, number, boolean, null or array')
+    throw new FST_SSE_INVALID_MESSAGE(describe(value), 'emit { data }, or a string, number, boolean, null or array')
   }
   if (isPlain(value)) {
     for (const key in value) {
       if (!FIELDS.has(key) && value[key] !== undefined) throw unknownField(key)
     }
   } else if (!('data' in value || 'id' in value || 'type' in value || 'retry' in value || 'comment' in value)) {
-    throw new FST_SSE_INVALID_MESSAGE(show(value), hintFor(value))
+    throw new FST_SSE_INVALID_MESSAGE(describe(value), hintFor(value))
   }
   return true
 }
@@ -229,28 +229,28 @@ function serialize (data: unknown, serializer: Serializer): string {
     text = serializer(data)
   } catch (cause) {
     const reason = show(cause instanceof Error ? cause.message : cause)
-    throw new FST_SSE_SERIALIZATION(show(data), `the serializer threw: ${reason}`, { cause })
+    throw new FST_SSE_SERIALIZATION(describe(data), `the serializer threw: ${reason}`, { cause })
   }
   if (typeof text === 'string') return text
   // An async serializer: what it rejects with must not go unhandled.
   if (text instanceof Promise) text.catch(() => {})
-  throw new FST_SSE_SERIALIZATION(show(data), `the serializer gave ${show(text)}: it must give a string`)
+  throw new FST_SSE_SERIALIZATION(describe(data), `the serializer gave ${describe(text)}: it must give a string`)
 }
 
 function stringField (name: string, value: unknown): string {
-  if (typeof value !== 'string') throw new FST_SSE_INVALID_FIELD(name, 'a string', show(value))
+  if (typeof value !== 'string') throw new FST_SSE_INVALID_FIELD(name, 'a string', describe(value))
   return value
 }
 
 function formatType (type: unknown): string {
   const text = stringField('type', type)
-  if (LINE_END.test(text)) throw new FST_SSE_INVALID_FIELD('type', 'a string without line ends', show(type))
+  if (LINE_END.test(text)) throw new FST_SSE_INVALID_FIELD('type', 'a string without line ends', describe(type))
   return text
 }
 
 function formatRetry (retry: unknown): string {
   if (!Number.isSafeInteger(retry) || Number(retry) < 0) {
-    throw new FST_SSE_INVALID_FIELD('retry', 'a whole number of milliseconds from 0', show(retry))
+    throw new FST_SSE_INVALID_FIELD('retry', 'a whole number of milliseconds from 0', describe(retry))
   }
   return String(retry)
 }

@@ -24,6 +24,15 @@ export function checkHead (reply: FastifyReply): void {
   }
 }
 
+/** Takes back what was set, for another answer. */
+export function unsetHead (reply: FastifyReply): void {
+  for (const [name, value] of HEAD) {
+    if (reply.getHeader(name) !== value) continue
+    reply.removeHeader(name)
+    if (!reply.raw.headersSent) reply.raw.removeHeader(name)
+  }
+}
+
 /** Sets the headers that are not set yet, and drops a length, as there is none. */
 export function setHead (reply: FastifyReply): void {
   for (const [name, value] of HEAD) {

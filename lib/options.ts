@@ -84,19 +84,21 @@ export function resolvePluginOptions (options: SsePluginOptions): { defaults: Re
   // Browsers keep the reconnection time that they were last told: where one is told in need, openings tell the usual.
   const tellsRetry = server.shutdownRetry !== null || server.maxConnections?.answer === 'retry'
   const base = tellsRetry ? { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) } : DEFAULTS
-  return { defaults: resolveOptions(base, own), server }
+  return { defaults: resolveOptions(base, own, [...Object.keys(CHECKS), 'maxConnections', 'shutdown']), server }
 }
 
 /** `options` over `base`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
-export function resolveOptions (base: ResolvedOptions, options: SseOptions | undefined): ResolvedOptions {
+export function resolveOptions (
+  base: ResolvedOptions, options: SseOptions | undefined, known: readonly string[] = Object.keys(CHECKS)
+): ResolvedOptions {
   if (options === undefined) return base
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalid('options', 'an object', options)
 
   const given: Given = {}
   const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.serializer
   for (const [name, value] of Object.entries(options)) {
     const check = CHECKS[name as keyof SseOptions]
-    if (!Object.hasOwn(CHECKS, name)) throw unknown(name)
+    if (!Object.hasOwn(CHECKS, name)) throw unknown(name, known)
     if (value !== undefined) Object.assign(given, check(value, base, serializer))
   }
   return { ...base, ...given }
@@ -147,8 +149,8 @@ function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | nu
     const interval = checkMilliseconds('heartbeat', value, 1, MAX_DELAY, ', false, or { interval, message }')
     return { interval, frame: EMPTY_COMMENT }
   }
-  const { interval, message, ...rest } = value as { interval?: unknown, message?: MessageEvent }
-  for (const name in rest) throw unknown(`heartbeat.${name}`)
+  checkMembers('heartbeat', value, ['interval', 'message'])
+  const { interval, message } = value as { interval?: unknown, message?: MessageEvent }
   const frame = message === undefined
     ? null
     : encodeOption('heartbeat.message', message, (given) => encodeFrame(given, serializer))
@@ -158,8 +160,8 @@ function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | nu
 
 function checkBuffer (value: unknown, base: BufferOptions): BufferOptions {
   if (typeof value !== 'object' || value === null) throw invalid('buffer', 'an object, { maxBytes, overflow }', value)
-  const { maxBytes = base.maxBytes, overflow = base.overflow, ...rest } = value as Partial<BufferOptions>
-  for (const name in rest) throw unknown(`buffer.${name}`)
+  checkMembers('buffer', value, ['maxBytes', 'overflow'])
+  const { maxBytes = base.maxBytes, overflow = base.overflow } = value as Partial<BufferOptions>
   if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
     throw invalid('buffer.maxBytes', 'a whole number of bytes from 1', maxBytes)
   }
@@ -180,8 +182,8 @@ function checkMaxConnections (value: unknown): ConnectionLimit | null {
   if (value === undefined) return null
   const isObject = typeof value === 'object' && value !== null
   const given = (isObject ? value : { limit: value }) as Partial<ConnectionLimit>
-  const { limit, answer = 'retry', ...rest } = given
-  for (const name in rest) throw unknown(`maxConnections.${name}`)
+  checkMembers('maxConnections', given, ['limit', 'answer'])
+  const { limit, answer = 'retry' } = given
   if (!Number.isSafeInteger(limit) || Number(limit) < 0) {
     throw invalid('maxConnections', 'a whole number from 0, or { limit, answer }', value)
   }
@@ -193,16 +195,16 @@ function checkFinite (value: unknown, serializer: Serializer): Frame | null {
   if (value === false) return null
   if (value === true) return encodeEnd('end', undefined, serializer)
   if (typeof value !== 'object' || value === null) throw invalid('finite', 'true, false, or { type, data }', value)
-  const { type = 'end', data, ...rest } = value as { type?: string, data?: unknown }
-  for (const name in rest) throw unknown(`finite.${name}`)
+  checkMembers('finite', value, ['type', 'data'])
+  const { type = 'end', data } = value as { type?: string, data?: unknown }
   return encodeOption('finite', value, () => encodeEnd(type, data, serializer))
 }
 
 function checkShutdown (value: unknown): RetryRange | null {
   if (value === undefined) return null
   if (typeof value !== 'object' || value === null) throw invalid('shutdown', 'an object, { retry: [min, max] }', value)
-  const { retry, ...rest } = value as { retry?: unknown }
-  for (const name in rest) throw unknown(`shutdown.${name}`)
+  checkMembers('shutdown', value, ['retry'])
+  const { retry } = value as { retry?: unknown }
   if (retry === undefined) return null
   if (!Array.isArray(retry) || retry.length !== 2) {
     throw invalid('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
@@ -236,8 +238,15 @@ function invalid (option: string, expected: string, value: unknown): Error {
   return new FST_SSE_INVALID_OPTION(option, expected, show(value))
 }
 
-function unknown (option: string): Error {
+function unknown (option: string, known: readonly string[]): Error {
   return new FST_SSE_UNKNOWN_OPTION(option, option === 'shutdown' || option === 'maxConnections'
     ? 'it is given at registration'
-    : `the options are ${Object.keys(CHECKS).join(', ')}`)
+    : `there are ${known.join(', ')}`)
+}
+
+/** Throws for a member that an option does not have. */
+function checkMembers (option: string, value: object, known: readonly string[]): void {
+  for (const name in value) {
+    if (!known.includes(name)) throw unknown(`${option}.${name}`, known)
+  }
 }

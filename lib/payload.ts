@@ -17,12 +17,14 @@ type Reply = FastifyReply & Record<symbol, unknown> & { [kPayload]: Payload | nu
 export abstract class Payload extends EventEmitter {
   readonly #reply: Reply
   #isHolding: boolean
+  #isSending: boolean
   #errorHandler: unknown
 
   constructor (reply: FastifyReply) {
     super()
     this.#reply = reply as Reply
     this.#isHolding = false
+    this.#isSending = false
     this.#errorHandler = undefined
     this.#reply[kPayload] = this
     Object.defineProperty(reply, 'sent', SENT)
@@ -35,6 +37,11 @@ export abstract class Payload extends EventEmitter {
   /** Whether the handler finds that there is an answer already. */
   get holdsReply (): boolean {
     return this.#isHolding && this.#errorHandler === this.#nextErrorHandler
+  }
+
+  /** The `onSend` hooks run, and no error handler has been called since. */
+  get isSending (): boolean {
+    return this.#isSending && this.#errorHandler === this.#nextErrorHandler
   }
 
   /** The error handler is about to answer in the payload's place. */
@@ -52,12 +59,13 @@ export abstract class Payload extends EventEmitter {
     const isError = symbolOf(this.#reply, 'fastify.reply.isError')
     if (isError !== undefined) this.#reply[isError] = false
     this.#errorHandler = this.#nextErrorHandler
-    this.#reply.send(payload)
-    this.#isHolding = true
-  }
-
-  protected releaseReply (): void {
-    this.#isHolding = false
+    this.#isSending = true
+    try {
+      this.#reply.send(payload)
+    } finally {
+      this.#isSending = false
+      this.#isHolding = true
+    }
   }
 
   /** Changes when Fastify calls an error handler. */

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SseOptions } from '../types/index.ts'
-import { FST_SSE_MAX_CONNECTIONS } from './errors.ts'
+import { FST_SSE_IN_ON_SEND, FST_SSE_MAX_CONNECTIONS } from './errors.ts'
 import { END_ID } from './event-id.ts'
 import type { Frame } from './frame.ts'
 import { checkHead } from './head.ts'
@@ -20,6 +20,7 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
     checkSource(source)
     // Fastify's own way to say that there is an answer already.
     if (this.sent) return this.send()
+    if (payloadOf(this)?.isSending === true) throw new FST_SSE_IN_ON_SEND()
     checkHead(this)
 
     const { request } = this
@@ -51,8 +52,12 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
 export function yieldToErrorHandler (
   _request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void
 ): void {
-  (reply as FastifyReply & { [kPayload]: Payload | null })[kPayload]?.yield(error)
+  payloadOf(reply)?.yield(error)
   done()
+}
+
+function payloadOf (reply: FastifyReply): Payload | null {
+  return (reply as FastifyReply & { [kPayload]: Payload | null })[kPayload]
 }
 
 function lastEventIdOf (request: FastifyRequest, parameter: string | null): string | undefined {

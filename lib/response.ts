@@ -4,9 +4,9 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { FST_SSE_SOURCE_FAILED, show } from './errors.ts'
+import { FST_SSE_SOURCE_FAILED, describe } from './errors.ts'
 import type { Frame } from './frame.ts'
-import { checkHead, setHead } from './head.ts'
+import { checkHead, setHead, unsetHead } from './head.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
 import { ListenerSnapshot } from './listeners.ts'
@@ -99,7 +99,7 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   reject (error: unknown): void {
-    const answer = error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(show(error), { cause: error })
+    const answer = toError(error)
     this.#error = answer
     // Otherwise the turn's end sees it, or pipe() does.
     if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
@@ -141,7 +141,7 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   break (): void {
-    setTimeout(() => this.drop(), BREAK_GRACE).unref()
+    setTimeout(() => this.drop(), BREAK_GRACE)
   }
 
   drop (): void {
@@ -158,6 +158,7 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   yield (error: unknown): void {
+    unsetHead(this.reply)
     this.#stream.cancel(error)
     this.#dispose()
   }
@@ -177,13 +178,24 @@ export class StreamPayload extends Payload implements Carrier {
   #send (): void {
     this.#isSent = true
     setHead(this.reply)
-    this.sendReply(this)
+    try {
+      this.sendReply(this)
+    } catch (error) {
+      // A header that cannot be written, say. Nobody is left to catch it, as the handler has returned.
+      this.yield(error)
+      this.#answerError(toError(error))
+    }
   }
 
   #answerError (error: Error): void {
     this.#isSent = true
     this.#dispose()
-    this.sendReply(error)
+    try {
+      this.sendReply(error)
+    } catch (thrown) {
+      this.reply.log.error({ err: thrown }, 'the error of an event stream could not be sent')
+      this.drop()
+    }
   }
 
   /**
@@ -215,6 +227,10 @@ export class StreamPayload extends Payload implements Carrier {
     ;(raw as Carrying)[kCarried] = null
     if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
   }
+}
+
+function toError (error: unknown): Error {
+  return error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(describe(error), { cause: error })
 }
 
 function onClose (this: Carrying): void {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { from, observable, Subscriber } from 'rxjs'
 import type { ObservableInput, Observer, Unsubscribable } from 'rxjs'
 import type { SseContext } from '../types/index.ts'
-import { FST_SSE_INVALID_SOURCE, show } from './errors.ts'
+import { FST_SSE_INVALID_SOURCE, describe } from './errors.ts'
 import { hasMethod, isPromise } from './is.ts'
 import { PulledSource, pullerOf } from './pull.ts'
 
@@ -148,8 +148,13 @@ function isBytes (value: unknown): boolean {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
 }
 
+function isMessageLike (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('data' in value || 'type' in value || 'id' in value)
+}
+
 function invalidSource (value: unknown, hint: string): Error {
   if (typeof value === 'string') hint = 'it would be sent character by character: give an Observable of it, of(string)'
-  if (isBytes(value)) hint = 'bytes have no events in them: parse them into messages, or answer with reply.send()'
-  return new FST_SSE_INVALID_SOURCE(show(value), hint)
+  else if (isMessageLike(value)) hint = 'it is one message: give an Observable of it, of(message)'
+  else if (isBytes(value)) hint = 'bytes have no events in them: parse them into messages, or answer with reply.send()'
+  return new FST_SSE_INVALID_SOURCE(describe(value), hint)
 }

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
-import type { SseCloseReason, SseContext } from '../types/index.ts'
+import type { MessageEvent, SseCloseReason, SseContext } from '../types/index.ts'
 import { onAbort } from './abort.ts'
 import type { FrameKey } from './buffer.ts'
 import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from './errors.ts'
-import { encodeFrame, isPresent } from './frame.ts'
+import { encodeFrame, isPresent, readFields } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -152,8 +152,9 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   keyOf (value: unknown): FrameKey | null {
     const { overflow } = this.#options.buffer
     if (typeof overflow === 'string') return null
-    const key = this.runInAsyncScope(() => overflow.latest(value))
-    return key === undefined ? null : { key, hasId: isPresent((value as { id?: unknown } | null)?.id) }
+    const { isBare, data, id } = readFields(value)
+    const key = this.runInAsyncScope(() => overflow.latest(isBare ? { data } : value as MessageEvent))
+    return key === undefined ? null : { key, hasId: isPresent(id) }
   }
 
   error (error: unknown): void {
@@ -171,7 +172,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     if (this.#phase === 'opening') this.#phase = 'open'
     this.#openedAt = performance.now()
     this.#outbox.open(writer, firstFrame)
-    for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#fail(error))
+    for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#openThrew(error))
     this.#registry.stallChecks.add(this, stallTimeout)
     if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
     this.flush()
@@ -270,6 +271,22 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#error = error
     this.#release()
     if (this.#phase === 'opening' && !this.#outbox.hasWaiting) return this.#reject(error)
+    this.#endFailing(error)
+  }
+
+  /** Even where the source has completed before: the stream has not. */
+  #openThrew (error: unknown): void {
+    if (this.#phase === 'closing' || this.#phase === 'closed') {
+      this.#request.log.error({ err: error }, 'onOpen of an event stream threw')
+      return
+    }
+    this.#reason = 'error'
+    this.#error = error
+    this.#release()
+    this.#endFailing(error)
+  }
+
+  #endFailing (error: unknown): void {
     this.#phase = 'failing'
     this.#outbox.sendLast(askOnError(this, this.#request, this.#options, error))
     this.#deadline = setTimeout(() => this.#carrier.drop(), this.#options.stallTimeout).unref()

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import * as errors from '../lib/errors.ts'
 
-const { show, ...constructors } = errors
+const { show, describe, ...constructors } = errors
 
 t.test('Should give each error its own code, a status and a prototype', async (t) => {
   const typeErrors = new Set([
@@ -72,4 +72,13 @@ t.test('Should show any value in one short line', async (t) => {
 t.test('Should show what cannot be shown', async (t) => {
   const secretive = { [inspect.custom] () { throw new Error('no') } }
   t.equal(show(secretive), 'a object that cannot be shown')
+})
+
+t.test('Should describe a value without what is in it', async (t) => {
+  const values: ReadonlyArray<readonly [value: unknown, text: string]> = [
+    [{ password: 1 }, 'an object'], [Object.create(null), 'an object'], [new Map(), 'an instance of Map'], [[1], 'an array'],
+    [new (class {})(), 'an object'], [{ constructor: 1 }, 'an object'], [() => {}, 'a function'], ['text', "'text'"], [1n, '1n'],
+    [null, 'null'], [undefined, 'undefined'], [new Error('secret'), 'an instance of Error']
+  ]
+  for (const [value, text] of values) t.equal(describe(value), text)
 })

@@ -116,7 +116,7 @@ t.test('Should give a thrown non-Error to the error handler as the cause of an E
   app.setErrorHandler((error: Error & { code?: string }, _request, reply) => {
     void reply.code(418).send({ code: error.code, cause: error.cause, message: error.message })
   })
-  const reasons: ReadonlyArray<readonly [reason: unknown, shown: string]> = [['a string', "'a string'"], [undefined, 'undefined'], [null, 'null'], [0, '0'], [{ status: 404 }, '{ status: 404 }']]
+  const reasons: ReadonlyArray<readonly [reason: unknown, shown: string]> = [['a string', "'a string'"], [undefined, 'undefined'], [null, 'null'], [0, '0'], [{ status: 404 }, 'an object']]
   for (const [i, [reason]] of reasons.entries()) {
     app.get(`/${i}/source`, (_request, reply) => reply.sse(throwError(() => reason)))
     app.get(`/${i}/factory`, (_request, reply) => reply.sse(() => { throw reason }))

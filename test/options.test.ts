@@ -104,7 +104,7 @@ t.test('Should refuse what an option cannot be, in both places', async (t) => {
 t.test('Should refuse a name that it does not know', async (t) => {
   for (const name of ['heartbeats', 'onerror', 'Retry', 'toString', 'constructor', '__proto__', 'prefix']) {
     const options: unknown = JSON.parse(`{ "${name}": 1 }`)
-    t.throws(() => resolve(options), { code: 'FST_SSE_UNKNOWN_OPTION', message: new RegExp(`^The option "${name}" is not known here; the options are heartbeat, retry, `) })
+    t.throws(() => resolve(options), { code: 'FST_SSE_UNKNOWN_OPTION', message: new RegExp(`^The option "${name}" is not known here; there are heartbeat, retry, `) })
   }
   t.throws(() => resolve({ heartbeats: undefined }), { code: 'FST_SSE_UNKNOWN_OPTION' }, 'whatever its value')
   t.throws(() => register({ heartbeats: 1 }), { code: 'FST_SSE_UNKNOWN_OPTION', message: /"heartbeats"/ })

@@ -55,7 +55,7 @@ t.test('Should take a single byte for progress', (t) => {
 
 t.test('Should drop the connection of a process that was stopped', async (t) => {
   const { app, url, probe, closings, logs } = await serve(t)
-  const peer = fork(fileURLToPath(new URL('fixtures/peer.js', import.meta.url)), [url])
+  const peer = fork(fileURLToPath(new URL('fixtures/peer.js', import.meta.url)), [url], { execArgv: [] })
   t.teardown(() => peer.kill('SIGKILL'))
   await once(peer, 'message')
   peer.kill('SIGSTOP')

@@ -23,6 +23,6 @@ declare module 'fastify' {
      * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`, `FST_SSE_INVALID_SOURCE`, `FST_SSE_CONTENT_TYPE`,
      * `FST_SSE_STATUS_CODE`: what was given cannot make a stream.
      */
-    sse<T> (source: SseSource<T>, options?: SseOptions): this
+    sse<T = unknown> (source: SseSource<NoInfer<T>>, options?: SseOptions): this
   }
 }

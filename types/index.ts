@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { ObservableInput, Subscribable } from 'rxjs'
+import type { ObservableInput } from 'rxjs'
 
 /** One server-sent event (WHATWG HTML, 9.2): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
 export interface MessageEvent<T = unknown> {
@@ -22,7 +22,7 @@ export interface MessageEvent<T = unknown> {
 export type SseValue<T = unknown> = MessageEvent<T> | string | number | boolean | null | readonly unknown[]
 
 /** What can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
-export type SseInput<T = unknown> = ObservableInput<SseValue<T>> | Subscribable<SseValue<T>>
+export type SseInput<T = unknown> = ObservableInput<SseValue<T>>
 
 /** What a factory is given. */
 export interface SseContext {
@@ -89,7 +89,7 @@ export type SseOverflow =
    * it has an id, the tail, as a client that resumes from it would miss those in between. A message whose key is
    * `undefined` is never replaced. Past `maxBytes` even so, the connection is dropped.
    */
-  | { latest (message: unknown): unknown }
+  | { latest (message: MessageEvent): unknown }
 
 /** What may wait for one slow client. Given in several places, its members are merged one by one. */
 export interface SseBufferOptions {

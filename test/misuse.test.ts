@@ -1,0 +1,95 @@
+import t from 'tap'
+import { EMPTY, concat, interval, map, merge, of, timer } from 'rxjs'
+import type { SseCloseReason, SseOptions, SsePluginOptions } from '../index.ts'
+import { buildApp, listen, parse } from './fixtures/app.ts'
+
+t.test('Should answer with an error when a header cannot be written, and not end the process', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', (_request, reply) => reply.header('x-broken', 'a\nb').sse(interval(1)))
+  const url = await listen(app)
+  const response = await fetch(url)
+  t.equal(response.status, 500)
+  t.match(await response.json(), { code: 'ERR_INVALID_CHAR' })
+  t.equal(app.sse.size, 0)
+})
+
+t.test('Should refuse a second stream in an onSend hook of the first', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', {
+    onSend (_request, reply, payload, done) {
+      if (reply.statusCode === 200) reply.sse(interval(1))
+      done(null, payload)
+    }
+  }, (_request, reply) => reply.sse(interval(1)))
+  const response = await app.inject('/')
+  t.equal(response.statusCode, 500)
+  t.match(response.json(), { code: 'FST_SSE_IN_ON_SEND' })
+  t.equal(response.headers['cache-control'], undefined, 'what is said of a stream is not said of the error')
+  t.equal(app.sse.size, 0)
+})
+
+t.test('Should fail when onOpen throws, though the source has completed before', async (t) => {
+  const reasons: SseCloseReason[] = []
+  const app = await buildApp(t, { onClose: ({ reason }) => { reasons.push(reason) } })
+  app.get('/', (_request, reply) => reply.sse(of(1), { onOpen () { throw new Error('no') } }))
+  await t.rejects(app.inject('/'))
+  t.same(reasons, ['error'])
+})
+
+t.test('Should send the whole of what is pulled to inject', async (t) => {
+  const app = await buildApp(t)
+  const row = 'x'.repeat(1000)
+  app.get('/', (_request, reply) => reply.sse(async function * () {
+    for (let i = 0; i < 8000; i++) yield { data: row }
+  }))
+  const { payload } = await app.inject('/')
+  t.equal(parse(payload).length, 8000)
+})
+
+t.test('Should show nothing of a value to the client', async (t) => {
+  const app = await buildApp(t)
+  const values = [
+    { data: { id: 1n, password: 'hunter2' } }, { data: 1, password: 'hunter2' }, new Map([['password', 'hunter2']]),
+    { data: 1, id: { password: 'hunter2' } }, { data: 1, type: ['hunter2'] }
+  ]
+  app.get<{ Params: { index: number } }>('/:index', (request, reply) => {
+    return reply.sse(EMPTY.pipe((source) => concat(source, of(values[request.params.index] as { data: unknown }))))
+  })
+  for (const index of values.keys()) {
+    const { statusCode, payload } = await app.inject(`/${index}`)
+    t.equal(statusCode, 500)
+    t.notMatch(payload, /hunter2/)
+  }
+})
+
+t.test('Should say what the members of an option are', async (t) => {
+  const app = await buildApp(t)
+  app.post('/', (request, reply) => reply.sse(EMPTY, request.body as SseOptions))
+  const bad: ReadonlyArray<readonly [options: object, message: RegExp]> = [
+    [{ buffer: { maxbytes: 1 } }, /"buffer\.maxbytes" is not known here; there are maxBytes, overflow$/],
+    [{ heartbeat: { intervall: 1 } }, /"heartbeat\.intervall" is not known here; there are interval, message$/],
+    [{ finite: { event: 'end' } }, /"finite\.event" is not known here; there are type, data$/],
+    [[], /"options" must be an object; it is \[\]$/]
+  ]
+  for (const [body, message] of bad) {
+    const response = await app.inject({ method: 'POST', url: '/', body })
+    t.match(response.json(), { statusCode: 500, message })
+  }
+  await t.rejects(buildApp(t, { foo: 1 } as SsePluginOptions), { message: /heartbeat, .*, maxConnections, shutdown$/ })
+})
+
+t.test('Should take messages of different types from one source', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', (_request, reply) => reply.sse(merge(of({ data: 1 }), of({ type: 'text', data: 'b' }))))
+  app.get('/pulled', (_request, reply) => reply.sse(async function * () {
+    yield { data: 1 }
+    yield { type: 'text', data: 'b' }
+  }))
+  for (const url of ['/', '/pulled']) t.equal(parse((await app.inject(url)).payload).length, 2)
+})
+
+t.test('Should break a failing stream under inject, where nothing else keeps the process alive', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', (_request, reply) => reply.sse(concat(of(1), timer(5).pipe(map(() => { throw new Error('midway') })))))
+  await t.rejects(app.inject('/'), { code: 'LIGHT_ECONNRESET' })
+})
