@@ -77,7 +77,7 @@ t.test('Should show what cannot be shown', async (t) => {
 t.test('Should describe a value without what is in it', async (t) => {
   const values: ReadonlyArray<readonly [value: unknown, text: string]> = [
     [{ password: 1 }, 'an object'], [Object.create(null), 'an object'], [new Map(), 'an instance of Map'], [[1], 'an array'],
-    [new (class {})(), 'an object'], [{ constructor: 1 }, 'an object'], [() => {}, 'a function'], ['text', "'text'"], [1n, '1n'],
+    [new (class { readonly a = 1 })(), 'an object'], [{ constructor: 1 }, 'an object'], [() => {}, 'a function'], ['text', "'text'"], [1n, '1n'],
     [null, 'null'], [undefined, 'undefined'], [new Error('secret'), 'an instance of Error']
   ]
   for (const [value, text] of values) t.equal(describe(value), text)

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { interval, map, of, Subject } from 'rxjs'
+import { interval, map, merge, of, Subject } from 'rxjs'
 import type { Observable } from 'rxjs'
 import sse, { plugin } from '../index.ts'
 import type { MessageEvent, SseCloseReason, SseContext, SseFactory, SseOptions, SseSource, SseSummary } from '../index.ts'
@@ -52,6 +52,15 @@ export function sources (reply: FastifyReply): void {
   expectType<Observable<MessageEvent<string>> extends SseSource<string> ? true : false>()
   expectType<((context: SseContext) => Observable<{ data: string }>) extends SseFactory<string> ? true : false>()
 
+  reply.sse(merge(of({ data: 1 }), of({ type: 'b', data: 'b' })))
+  reply.sse(async function * () {
+    yield { data: 1 }
+    yield { data: 'done', type: 'done' }
+  })
+  reply.sse<{ a: number }>(of(message))
+  // @ts-expect-error: a type that was given is held against the source
+  reply.sse<{ b: number }>(of(message))
+
   // @ts-expect-error: a number is no source
   reply.sse(1)
   // @ts-expect-error: an id is a string or a number
@@ -87,6 +96,7 @@ export function options (reply: FastifyReply): void {
   reply.sse(of(1), given)
   reply.sse(of(1), { heartbeat: false, maxDuration: false, retry: undefined })
   expectType<Equal<SseSummary['dropped'], number>>()
+  reply.sse(of(1), { buffer: { overflow: { latest: ({ data }: MessageEvent<{ symbol: string }>) => data?.symbol } } })
 
   // @ts-expect-error: only at registration
   reply.sse(of(1), { shutdown: {} })
