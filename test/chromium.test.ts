@@ -64,7 +64,7 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     await tab.connect('/sse')
     await probe.until(({ subscribed }) => subscribed === 1)
     const [first = NaN, second = NaN] = closed.map((time, i) => (opened[i + 1] ?? NaN) - time)
-    t.ok(first > 750 && first < 2500, `800 ms asked for, ${first} ms waited; left alone it waits 3000`)
+    t.ok(first > 500 && first < 2500, `800 ms asked for, ${first} ms waited; left alone it waits 3000`)
     t.ok(second < 700, `10 ms asked for, ${second} ms waited`)
   })
 
