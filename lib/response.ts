@@ -193,8 +193,8 @@ export class StreamPayload extends Payload implements Carrier {
     try {
       this.sendReply(error)
     } catch (thrown) {
+      // Fastify is about to answer with another: reply.sse() was called in an onError hook.
       this.reply.log.error({ err: thrown }, 'the error of an event stream could not be sent')
-      this.drop()
     }
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { EMPTY, concat, interval, map, merge, of, timer } from 'rxjs'
 import type { SseCloseReason, SseOptions, SsePluginOptions } from '../index.ts'
@@ -10,6 +11,19 @@ t.test('Should answer with an error when a header cannot be written, and not end
   const response = await fetch(url)
   t.equal(response.status, 500)
   t.match(await response.json(), { code: 'ERR_INVALID_CHAR' })
+  t.equal(app.sse.size, 0)
+})
+
+t.test('Should leave the answer to the error handler when it is called in an onError hook', async (t) => {
+  const app = await buildApp(t)
+  app.addHook('onError', async (_request, reply) => {
+    reply.sse(interval(1))
+    await setImmediate()
+    await setImmediate()
+  })
+  app.get('/', () => { throw new Error('first') })
+  const response = await app.inject('/')
+  t.match([response.statusCode, response.json().message], [500, 'first'])
   t.equal(app.sse.size, 0)
 })
 

@@ -6,6 +6,8 @@ import { Probe, buildApp, listen, portOf } from './fixtures/app.ts'
 import { Closings, Reader } from './fixtures/slow.ts'
 import { turn } from './fixtures/watched.ts'
 
+t.setTimeout(120_000)
+
 const MAX_BYTES = 2 ** 20
 
 interface Message {
@@ -108,7 +110,7 @@ async function check (t: Test, overflow: SseOverflow, property: (outcome: Outcom
     const outcome = await run(t, overflow, pauses)
     dropped += outcome.dropped + (outcome.reason === 'overflow' ? 1 : 0)
     property(outcome)
-  }), { numRuns: 15, endOnFailure: true })
+  }), { numRuns: 8, endOnFailure: true })
   t.ok(dropped > 0, `${dropped} were dropped`)
 }
 
