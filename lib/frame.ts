@@ -80,10 +80,8 @@ export class JoinedFrames implements Bytes {
 
   constructor (frames: readonly Frame[]) {
     this.size = frames.reduce((size, frame) => size + frame.size, 0)
-    const before = chunkSize(this.size)
-    this.chunk = allocateChunk(before, this.size)
-    let end = before.length
-    for (const frame of frames) end += frame.bytes.copy(this.chunk, end)
+    // A text is encoded at once, where frame by frame would make a buffer of each.
+    this.chunk = Buffer.from(`${chunkSize(this.size)}${frames.join('')}\r\n`)
   }
 
   get bytes (): Buffer {

@@ -86,7 +86,7 @@ export class Outbox {
   /** The head leaves, with the first bytes. */
   open (writer: Writer, first: Frame): void {
     this.#writer = writer
-    this.#lastWrite = performance.now()
+    this.#lastWrite = Math.trunc(performance.now())
     writer.open(first)
   }
 
@@ -113,7 +113,7 @@ export class Outbox {
 
   /** Writes a frame that is not the source's, where nothing is written anyway. */
   sendBetween (frame: Frame): void {
-    this.#lastWrite = performance.now()
+    this.#lastWrite = Math.trunc(performance.now())
     if (this.#frame === null && !this.hasWaiting && this.#writer?.isBlocked === false) this.#writer.write(frame)
   }
 
@@ -164,7 +164,7 @@ export class Outbox {
   }
 
   #write (writer: Writer, bytes: Bytes): void {
-    this.#lastWrite = performance.now()
+    this.#lastWrite = Math.trunc(performance.now())
     writer.write(bytes)
   }
 

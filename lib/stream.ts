@@ -170,7 +170,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     if (this.#phase === 'closed') return writer.release()
     const { heartbeat, stallTimeout, firstFrame, onOpen } = this.#options
     if (this.#phase === 'opening') this.#phase = 'open'
-    this.#openedAt = performance.now()
+    this.#openedAt = Math.trunc(performance.now())
     this.#outbox.open(writer, firstFrame)
     for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#openThrew(error))
     this.#registry.stallChecks.add(this, stallTimeout)
@@ -238,7 +238,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#outbox.release()
     if (!wasOpened) return
     const { events, bytes, dropped } = this.#outbox
-    const duration = performance.now() - this.#openedAt
+    const duration = Math.trunc(performance.now()) - this.#openedAt
     const summary = { reason: this.#reason, error: this.#error, duration, events, bytes, dropped }
     report(this, this.#request, this.#options, summary)
   }
@@ -251,7 +251,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
 
   #encodeHere (value: unknown): Frame | null {
     const { serializer, share } = this.#options
-    return share ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
+    // What is pulled is this connection's alone.
+    return share && this.#subscription?.resume === undefined ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
   }
 
   #end (reason: SseCloseReason, last: Frame | null = null): void {

@@ -14,6 +14,9 @@ type Destination = Writable & { [kWriter]?: Writer | null, flush?: () => void }
 /** How much is handed on at once: of one large write, nobody could tell that a slow client takes it bit by bit. */
 const PIECE = 64 * 1024
 
+/** A little more may go with the last piece: a write of its own would cost more than it tells. */
+const LAST_PIECE = PIECE + 4 * 1024
+
 const NOTHING = new Uint8Array(0)
 
 /** Where the bytes of one stream go: a response, its socket, or whatever an `onSend` hook put before it. */
@@ -97,7 +100,7 @@ export class Writer {
 
   #handOn (): void {
     while (this.#rest.length > 0 && !this.#isBlocked) {
-      const piece = this.#rest.length > PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
+      const piece = this.#rest.length > LAST_PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
       // Blocked until it says otherwise: it may ask for more before write() returns.
       this.#isBlocked = true
