@@ -32,6 +32,7 @@ export class Outbox {
   /** The end of the turn will see to what waits. */
   #isDue: boolean
   #events: number
+  #bytes: number
   #lastWrite: number
 
   constructor (options: BufferOptions, turn: Turn, owner: OutboxOwner) {
@@ -47,6 +48,7 @@ export class Outbox {
     this.#last = null
     this.#isDue = false
     this.#events = 0
+    this.#bytes = 0
     this.#lastWrite = 0
   }
 
@@ -65,8 +67,9 @@ export class Outbox {
     return this.#events
   }
 
+  /** Bytes of the body that were written. */
   get bytes (): number {
-    return this.#writer?.writtenBytes ?? 0
+    return this.#bytes
   }
 
   get dropped (): number {
@@ -87,6 +90,7 @@ export class Outbox {
   open (writer: Writer, first: Frame): void {
     this.#writer = writer
     this.#lastWrite = Math.trunc(performance.now())
+    this.#bytes = first.size
     writer.open(first)
   }
 
@@ -114,7 +118,7 @@ export class Outbox {
   /** Writes a frame that is not the source's, where nothing is written anyway. */
   sendBetween (frame: Frame): void {
     this.#lastWrite = Math.trunc(performance.now())
-    if (this.#frame === null && !this.hasWaiting && this.#writer?.isBlocked === false) this.#writer.write(frame)
+    if (this.#frame === null && !this.hasWaiting && this.#writer?.isBlocked === false) this.#write(this.#writer, frame)
   }
 
   /** The last frame, behind all that waits. */
@@ -165,6 +169,7 @@ export class Outbox {
 
   #write (writer: Writer, bytes: Bytes): void {
     this.#lastWrite = Math.trunc(performance.now())
+    this.#bytes += bytes.size
     writer.write(bytes)
   }
 

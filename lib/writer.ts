@@ -29,7 +29,6 @@ export class Writer {
   #isBlocked: boolean
   /** What of the last bytes has not been handed on yet. */
   #rest: Uint8Array
-  #written: number
   /** Most connections are never blocked, and need no listener. */
   #isListening: boolean
 
@@ -44,7 +43,6 @@ export class Writer {
     this.#destination = response
     this.#isBlocked = false
     this.#rest = NOTHING
-    this.#written = 0
     this.#isListening = false
   }
 
@@ -62,11 +60,6 @@ export class Writer {
     return this.#destination.writableLength + this.#rest.length
   }
 
-  /** How many bytes of the body were written since the beginning. */
-  get writtenBytes (): number {
-    return this.#written
-  }
-
   /** The head, and the first bytes of the body. */
   open (first: Bytes): void {
     this.write(first)
@@ -75,7 +68,6 @@ export class Writer {
 
   /** Not to be called while it is blocked. */
   write (bytes: Bytes): void {
-    this.#written += bytes.size
     this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
     this.#handOn()
   }

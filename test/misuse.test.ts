@@ -1,8 +1,12 @@
+import { PassThrough } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { EMPTY, concat, interval, map, merge, of, timer } from 'rxjs'
 import type { SseCloseReason, SseOptions, SsePluginOptions } from '../index.ts'
-import { buildApp, listen, parse } from './fixtures/app.ts'
+import { Probe, buildApp, listen, parse } from './fixtures/app.ts'
+import { Logs } from './fixtures/logs.ts'
+import { deferred } from './fixtures/watched.ts'
 
 t.test('Should answer with an error when a header cannot be written, and not end the process', async (t) => {
   const app = await buildApp(t)
@@ -106,4 +110,42 @@ t.test('Should break a failing stream under inject, where nothing else keeps the
   const app = await buildApp(t)
   app.get('/', (_request, reply) => reply.sse(concat(of(1), timer(5).pipe(map(() => { throw new Error('midway') })))))
   await t.rejects(app.inject('/'), { code: 'LIGHT_ECONNRESET' })
+})
+
+t.test('Should log what an async onOpen rejects with when its stream is over', async (t) => {
+  const logs = new Logs()
+  const app = await buildApp(t, {}, { logger: logs.logger })
+  const { promise: over, resolve } = deferred<void>()
+  app.get('/', (_request, reply) => reply.sse(of(1), {
+    onOpen: async () => {
+      await over
+      throw new Error('late')
+    },
+    onClose: () => resolve()
+  }))
+  await app.inject('/')
+  await setImmediate()
+  t.match(logs.alarms.map(({ msg, err }) => [msg, err?.message]), [['onOpen of an event stream threw', 'late']])
+})
+
+t.test('Should stream what has a length and members', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', (_request, reply) => reply.sse({ length: 2, 0: 'a', 1: 'b' }))
+  t.same(parse((await app.inject('/')).payload).map(({ data }) => data), ['a', 'b'])
+})
+
+t.test('Should end with a stream that an onSend hook pipes it to', async (t) => {
+  const app = await buildApp(t)
+  const probe = new Probe()
+  app.addHook('onSend', async (_request, _reply, payload) => (payload as Readable).pipe(new PassThrough()))
+  app.get('/', (_request, reply) => reply.sse(of('a', 'b')))
+  app.get('/open', (_request, reply) => reply.sse(probe.source))
+  t.same(parse((await app.inject('/')).payload).map(({ data }) => data), ['a', 'b'])
+
+  const url = await listen(app)
+  const leave = new AbortController()
+  await fetch(`${url}/open`, { signal: leave.signal })
+  leave.abort()
+  await probe.until(({ unsubscribed }) => unsubscribed === 1)
+  t.equal(app.sse.size, 0)
 })

@@ -109,6 +109,22 @@ t.test('Before a stream has its socket', async (t) => {
     t.same(reasons, ['client'])
   })
 
+  t.test('Should drop the connection when more waits than may', async (t) => {
+    const given = await setUp(t)
+    const { app, probe, client, reasons } = given
+    await pipeline(given)
+    await turn()
+    // Five megabytes, which is more than the default, and nothing of it can leave.
+    for (let i = 0; i < 5; i++) {
+      probe.next('x'.repeat(2 ** 20))
+      await turn()
+    }
+    if (!client.socket.closed) await once(client.socket, 'close')
+    while (app.sse.size > 0) await turn()
+    t.equal(probe.unsubscribed, 1)
+    t.same(reasons, ['overflow'])
+  })
+
   t.test('Should keep neither stream nor listener of a source that completes', async (t) => {
     const given = await setUp(t)
     const { app, probe, client, answerSlow, reasons } = given

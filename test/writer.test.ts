@@ -103,13 +103,11 @@ t.test('Should write no chunks where the body has none', async (t) => {
   t.equal(body, whole)
 })
 
-t.test('Should count what was written, and what has not left', async (t) => {
+t.test('Should tell what has not left', async (t) => {
   await respond(t, (response, writer) => {
-    t.same([writer.writtenBytes, writer.isBlocked], [0, false])
+    t.equal(writer.isBlocked, false)
     writer.open(first)
-    t.equal(writer.writtenBytes, 3)
     writer.write(new Frame(`data: ${'x'.repeat(2 ** 20)}\n\n`))
-    t.equal(writer.writtenBytes, 3 + 2 ** 20 + 8)
     t.equal(writer.isBlocked, true)
     t.ok(writer.busyBytes >= 2 ** 20, 'all of it, in the socket or waiting')
     t.ok((response.socket?.writableLength ?? 0) <= 2 * 64 * 1024, 'in pieces')

@@ -1,0 +1,17 @@
+import { createRequire } from 'node:module'
+import Fastify from 'fastify'
+import sse from '../../../dist/index.js'
+
+// One copy of RxJS, as an application has: that of the plugin.
+const { Subject } = createRequire(new URL('../../../dist/index.js', import.meta.url))('rxjs')
+
+/** One hot Observable for all. */
+export async function start ({ tokens }) {
+  const events$ = new Subject()
+  const app = Fastify()
+  await app.register(sse)
+  app.get('/events', (request, reply) => reply.sse(events$))
+  app.get('/tokens', (request, reply) => reply.sse(tokens()))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return { server: app.server, emit: (data) => events$.next({ data }) }
+}

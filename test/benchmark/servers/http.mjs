@@ -1,0 +1,26 @@
+import { createServer } from 'node:http'
+
+/** What Node has on board: the event is encoded once, and written to each response. */
+export async function start ({ tokens }) {
+  const responses = new Set()
+  const server = createServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
+    response.flushHeaders()
+    if (request.url === '/tokens') return sendAll(response, tokens())
+    responses.add(response)
+    response.on('close', () => responses.delete(response))
+  })
+  return { server, emit }
+
+  function emit (data) {
+    const event = Buffer.from(`data: ${data}\n\n`)
+    for (const response of responses) response.write(event)
+  }
+}
+
+async function sendAll (response, messages) {
+  for await (const { data } of messages) {
+    if (!response.write(`data: ${data}\n\n`)) await new Promise((resolve) => response.once('drain', resolve))
+  }
+  response.end()
+}

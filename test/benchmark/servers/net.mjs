@@ -1,0 +1,37 @@
+import { createServer } from 'node:net'
+
+const HEAD = [
+  'HTTP/1.1 200 OK', 'content-type: text/event-stream', 'cache-control: no-cache', 'transfer-encoding: chunked', '', ''
+].join('\r\n')
+
+/** The floor: the chunk is made once, and written to each socket. */
+export async function start ({ tokens }) {
+  const sockets = new Set()
+  const server = createServer({ noDelay: true }, (socket) => {
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    socket.once('data', (request) => {
+      socket.write(HEAD)
+      if (request.includes('GET /tokens')) return sendAll(socket, tokens())
+      sockets.add(socket)
+    })
+  })
+  return { server, emit }
+
+  function emit (data) {
+    const chunk = Buffer.from(encodeChunk(data))
+    for (const socket of sockets) socket.write(chunk)
+  }
+}
+
+async function sendAll (socket, messages) {
+  for await (const { data } of messages) {
+    if (!socket.write(encodeChunk(data))) await new Promise((resolve) => socket.once('drain', resolve))
+  }
+  socket.end('0\r\n\r\n')
+}
+
+function encodeChunk (data) {
+  const event = `data: ${data}\n\n`
+  return `${event.length.toString(16)}\r\n${event}\r\n`
+}

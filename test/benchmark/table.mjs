@@ -1,0 +1,25 @@
+import { REFERENCES, titleOf } from './contestants.mjs'
+import { median } from './statistics.mjs'
+
+/**
+ * A table of medians in Markdown, each number with its ratios. `rounds` has, for each round, the metrics of each
+ * contestant.
+ */
+export function formatTable ({ metrics }, rounds, contestants) {
+  const references = REFERENCES.filter((name) => contestants.includes(name))
+  const head = ['', ...metrics.flatMap(({ title }) => [title, ...references.map((name) => `× ${titleOf(name)}`)])]
+  const rows = contestants.map((name) => [
+    titleOf(name),
+    ...metrics.flatMap(({ key, digits }) => [
+      median(rounds.map((round) => round[name][key])).toFixed(digits),
+      ...references.map((reference) => ratio(rounds, key, name, reference).toFixed(2))
+    ])
+  ])
+  const rule = head.map((_title, column) => column === 0 ? '---' : '---:')
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+/** The median of the ratios within each round: what disturbs the machine disturbs both. */
+export function ratio (rounds, key, name, reference) {
+  return median(rounds.map((round) => round[name][key] / round[reference][key]))
+}
