@@ -137,10 +137,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   next (value: unknown): void {
-    if (this.#isReleased) return
     try {
       const frame = this.#encode(value)
-      if (frame === null) return
+      // A serializer may end its own stream.
+      if (frame === null || this.#isReleased) return
       if (!this.#outbox.send(frame, value)) return this.#overflow()
     } catch (error) {
       return this.#fail(error)

@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { EMPTY, concat, interval, map, merge, of, timer } from 'rxjs'
-import type { SseCloseReason, SseOptions, SsePluginOptions } from '../index.ts'
+import type { SseCloseReason, SseContext, SseOptions, SsePluginOptions, SseSource } from '../index.ts'
+import { PulledSource } from '../lib/pull.ts'
 import { Probe, buildApp, listen, parse } from './fixtures/app.ts'
 import { Logs } from './fixtures/logs.ts'
 import { deferred } from './fixtures/watched.ts'
@@ -148,4 +149,78 @@ t.test('Should end with a stream that an onSend hook pipes it to', async (t) => 
   leave.abort()
   await probe.until(({ unsubscribed }) => unsubscribed === 1)
   t.equal(app.sse.size, 0)
+})
+
+t.test('Should subscribe to nothing when a factory ends its own stream', async (t) => {
+  const app = await buildApp(t)
+  const probe = new Probe()
+  let pulled = 0
+  const sources: Record<string, () => SseSource> = {
+    pushed: () => probe.source,
+    pulled: async function * () {
+      pulled++
+      yield 1
+    }
+  }
+  app.get<{ Params: { kind: string } }>('/:kind', (request, reply) => {
+    const controller = new AbortController()
+    return reply.sse((context) => {
+      controller.abort()
+      return (sources[request.params.kind] as (given: typeof context) => typeof probe.source)(context)
+    }, { signal: controller.signal })
+  })
+  for (const kind of ['pushed', 'pulled']) t.equal((await app.inject(`/${kind}`)).payload, ':\n\n')
+  t.same([probe.subscribed, pulled, app.sse.size], [0, 0, 0])
+})
+
+t.test('Should send nothing more when a serializer ends its own stream', async (t) => {
+  const app = await buildApp(t)
+  app.get('/', (_request, reply) => {
+    const controller = new AbortController()
+    return reply.sse(of({ data: 1 }, { data: 2 }), {
+      signal: controller.signal,
+      serializer (data) {
+        if (data === 2) controller.abort()
+        return String(data)
+      }
+    })
+  })
+  t.same(parse((await app.inject('/')).payload).map(({ data }) => data), ['1'])
+})
+
+t.test('Should give a signal that has fired to who asks for it when the stream is over', async (t) => {
+  const app = await buildApp(t)
+  let context: SseContext | null = null
+  app.get('/', (_request, reply) => reply.sse((given) => {
+    context = given
+    return of(1)
+  }))
+  await app.inject('/')
+  t.equal((context as SseContext | null)?.signal.aborted, true)
+})
+
+t.test('Should ask for the key of a bare value as of a message', async (t) => {
+  const app = await buildApp(t)
+  const seen: unknown[] = []
+  app.get('/', (_request, reply) => reply.sse(of('a', { data: 'b' }, 'a'), {
+    buffer: {
+      overflow: {
+        latest (message) {
+          seen.push(message)
+          return message.data
+        }
+      }
+    }
+  }))
+  t.same(parse((await app.inject('/')).payload).map(({ data }) => data), ['a', 'b'])
+  t.same(seen, [{ data: 'a' }, { data: 'b' }, { data: 'a' }])
+})
+
+t.test('Should ask a source for one value at a time, however often it is resumed', async (t) => {
+  let asked = 0
+  const sink = { wantsMore: true, next () {}, error () {}, complete () {}, subscribed () {} }
+  const pulled = new PulledSource({ next: () => { asked++; return new Promise(() => {}) }, cancel () {} }, sink)
+  pulled.resume()
+  pulled.resume()
+  t.equal(asked, 1)
 })
