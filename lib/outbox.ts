@@ -19,6 +19,10 @@ export class Outbox {
   readonly #turn: Turn
   readonly #owner: OutboxOwner
   #writer: Writer | null
+  /** The writer's high-water mark. */
+  #limit: number
+  /** Nothing waits, and the writer took all it was given: there is no need to look at it for each frame. */
+  #isFree: boolean
   /** What was sent in this turn, and leaves with it: a frame, or several. */
   #frame: Frame | null
   #frames: Frame[] | null
@@ -40,6 +44,8 @@ export class Outbox {
     this.#turn = turn
     this.#owner = owner
     this.#writer = null
+    this.#limit = 0
+    this.#isFree = false
     this.#frame = null
     this.#frames = null
     this.#collectedBytes = 0
@@ -54,12 +60,6 @@ export class Outbox {
 
   get hasWaiting (): boolean {
     return this.#buffer !== null && !this.#buffer.isEmpty
-  }
-
-  /** It would be written with this turn if there were more; before there is a writer, one frame is wanted. */
-  get wantsMore (): boolean {
-    if (this.hasWaiting || this.#isSpent) return false
-    return this.#writer === null || !this.#writer.isBlocked
   }
 
   /** Values of the source that were written. */
@@ -92,11 +92,24 @@ export class Outbox {
     this.#lastWrite = Math.trunc(performance.now())
     this.#bytes = first.size
     writer.open(first)
+    this.#limit = writer.highWaterMark
+  }
+
+  /**
+   * Whether what comes now is written with this turn; if not, the owner is flushed when it would be. Before there is a
+   * writer, one frame is wanted.
+   */
+  askForMore (): boolean {
+    if (this.#writer === null) return !this.hasWaiting
+    if (!this.#isSpent && this.#checkFree(this.#writer)) return true
+    this.#setDue()
+    return false
   }
 
   /** Sends a frame of the source's, or drops what the policy says; `false` where that is the connection. */
   send (frame: Frame, value: unknown): boolean {
-    if (this.#writer === null || this.#writer.isBlocked || this.hasWaiting) {
+    if (this.#writer === null || !this.#checkFree(this.#writer)) {
+      this.#setDue()
       this.#buffer ??= new SendBuffer(this.#options)
       return this.#buffer.offer(frame, this.busyBytes, this.#owner.keyOf(value))
     }
@@ -104,11 +117,9 @@ export class Outbox {
     else if (this.#frames === null) this.#frames = [this.#frame, frame]
     else this.#frames.push(frame)
     this.#collectedBytes += frame.size
-    if (!this.#isDue) {
-      this.#isDue = true
-      this.#turn.add(this.#owner)
-    }
-    if (this.#collectedBytes >= this.#writer.highWaterMark) {
+    if (this.#collectedBytes < this.#limit) {
+      this.#setDue()
+    } else {
       this.#isSpent = true
       this.#writeCollected(this.#writer)
     }
@@ -117,8 +128,8 @@ export class Outbox {
 
   /** Writes a frame that is not the source's, where nothing is written anyway. */
   sendBetween (frame: Frame): void {
-    this.#lastWrite = Math.trunc(performance.now())
-    if (this.#frame === null && !this.hasWaiting && this.#writer?.isBlocked === false) this.#write(this.#writer, frame)
+    this.#lastWrite = this.#turn.now
+    if (this.#writer !== null && this.#frame === null && this.#checkFree(this.#writer)) this.#write(this.#writer, frame)
   }
 
   /** The last frame, behind all that waits. */
@@ -142,10 +153,11 @@ export class Outbox {
     if (writer === null) return false
     this.#writeCollected(writer)
     while (!writer.isBlocked) {
-      const bytes = this.#nextBytes(writer.highWaterMark)
+      const bytes = this.#nextBytes(this.#limit)
       if (bytes === null) return true
       this.#write(writer, bytes)
     }
+    writer.awaitDrain()
     return false
   }
 
@@ -155,6 +167,17 @@ export class Outbox {
 
   release (): void {
     this.#writer?.release()
+  }
+
+  #checkFree (writer: Writer): boolean {
+    if (!this.#isFree) this.#isFree = !this.hasWaiting && !writer.isBlocked
+    return this.#isFree
+  }
+
+  #setDue (): void {
+    if (this.#isDue) return
+    this.#isDue = true
+    this.#turn.add(this.#owner)
   }
 
   #writeCollected (writer: Writer): void {
@@ -168,9 +191,11 @@ export class Outbox {
   }
 
   #write (writer: Writer, bytes: Bytes): void {
-    this.#lastWrite = Math.trunc(performance.now())
+    this.#lastWrite = this.#turn.now
     this.#bytes += bytes.size
+    this.#isFree = false
     writer.write(bytes)
+    this.#checkFree(writer)
   }
 
   /**

@@ -55,7 +55,7 @@ export class PulledSource implements Subscription {
     if (this.#isPulling) return
     this.#isPulling = true
     try {
-      while (!this.#isClosed && this.#sink.wantsMore) {
+      while (!this.#isClosed && this.#sink.askForMore()) {
         const result = this.#puller.next()
         if (isPromise(result)) {
           result.then((settled) => this.#settled(settled), (error: unknown) => this.#failed(error))

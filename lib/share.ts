@@ -26,6 +26,10 @@ export class SharedEncoder {
   readonly #encoded: Map<Serializer, Map<unknown, Encoded>>
   readonly #forget: () => void
   readonly #turn: Turn
+  /** The last that was found or made: all connections of a route ask for the same, one after the other. */
+  #lastSerializer: Serializer | null
+  #lastValue: unknown
+  #last: Encoded | undefined
   #order: number
 
   constructor (turn: Turn) {
@@ -38,12 +42,16 @@ export class SharedEncoder {
         }
       }
       this.#encoded.clear()
+      this.#keepLast(null, undefined, undefined)
     }
+    this.#lastSerializer = null
+    this.#lastValue = undefined
+    this.#last = undefined
     this.#order = 0
   }
 
   encode (value: unknown, serializer: Serializer, reader: Reader): Frame | null {
-    const known = this.#encoded.get(serializer)?.get(value)
+    const known = this.#find(value, serializer)
     if (known !== undefined && known.order > reader.lastOrder && isUnchanged(value, known.fields)) {
       reader.lastOrder = known.order
       return known.frame
@@ -56,8 +64,22 @@ export class SharedEncoder {
     return frame
   }
 
+  #find (value: unknown, serializer: Serializer): Encoded | undefined {
+    if (value !== this.#lastValue || serializer !== this.#lastSerializer) {
+      this.#keepLast(serializer, value, this.#encoded.get(serializer)?.get(value))
+    }
+    return this.#last
+  }
+
+  #keepLast (serializer: Serializer | null, value: unknown, encoded: Encoded | undefined): void {
+    this.#lastSerializer = serializer
+    this.#lastValue = value
+    this.#last = encoded
+  }
+
   #remember (value: unknown, serializer: Serializer, encoded: Encoded): void {
     if (this.#encoded.size === 0) this.#turn.atEnd(this.#forget)
+    this.#keepLast(serializer, value, encoded)
     const ofSerializer = this.#encoded.get(serializer)
     if (ofSerializer === undefined) this.#encoded.set(serializer, new Map([[value, encoded]]))
     else ofSerializer.set(value, encoded)

@@ -8,8 +8,8 @@ import { PulledSource, pullerOf } from './pull.ts'
 
 /** Where the values of a source go. */
 export interface Sink extends Observer<unknown> {
-  /** A source that can wait should not. */
-  readonly wantsMore: boolean
+  /** Whether a source that can wait should go on; if not, it is resumed when it should. */
+  askForMore (): boolean
   /** Comes before all else, so that a source can be let go of while it is being subscribed to. */
   subscribed (subscription: Subscription): void
 }

@@ -98,10 +98,6 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     return this.#reason === 'shutdown'
   }
 
-  get wantsMore (): boolean {
-    return !this.#isReleased && this.#outbox.wantsMore
-  }
-
   get lastBeat (): number {
     return this.#outbox.lastWrite
   }
@@ -124,6 +120,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       this.#registry.expiries.add(this, maxDuration)
     }
     subscribe(source, context, this)
+  }
+
+  askForMore (): boolean {
+    return !this.#isReleased && this.#outbox.askForMore()
   }
 
   subscribed (subscription: Subscription): void {

@@ -15,6 +15,9 @@ export class Turn {
   #cleanUps: Array<() => void>
   #joined: JoinedFrames | null
   #joinedFrames: readonly Frame[]
+  #isScheduled: boolean
+  /** `0` where nobody has asked. */
+  #now: number
   readonly #end: () => void
 
   constructor () {
@@ -22,9 +25,20 @@ export class Turn {
     this.#cleanUps = []
     this.#joined = null
     this.#joinedFrames = []
+    this.#isScheduled = false
+    this.#now = 0
     const flush = () => this.flush()
     // A tick runs when the microtasks have run, and those that they queued.
     this.#end = () => process.nextTick(flush)
+  }
+
+  /** Milliseconds by `performance.now()`, whole and the same for all of a turn: to ask for each write would cost more. */
+  get now (): number {
+    if (this.#now === 0) {
+      this.#now = Math.trunc(performance.now())
+      this.#schedule()
+    }
+    return this.#now
   }
 
   add (flushable: Flushable): void {
@@ -43,14 +57,19 @@ export class Turn {
     const cleanUps = this.#cleanUps
     this.#flushables = []
     this.#cleanUps = []
+    this.#isScheduled = false
+    this.#now = Math.trunc(performance.now())
     for (const flushable of flushables) flushable.flush()
     for (const cleanUp of cleanUps) cleanUp()
     this.#joined = null
     this.#joinedFrames = []
+    this.#now = 0
   }
 
   #schedule (): void {
-    if (this.#flushables.length + this.#cleanUps.length === 1) queueMicrotask(this.#end)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    queueMicrotask(this.#end)
   }
 
   join (frames: readonly Frame[]): Bytes {

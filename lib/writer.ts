@@ -26,29 +26,31 @@ export class Writer {
   readonly #context: AsyncResource | null
   /** The response, or its socket, where that comes to the same. */
   #destination: Destination
-  #isBlocked: boolean
+  #isWriting: boolean
+  /** The last write() returned `false`. */
+  #isFull: boolean
   /** What of the last bytes has not been handed on yet. */
   #rest: Uint8Array
-  /** Most connections are never blocked, and need no listener. */
+  /** Most connections never have anything waiting, and need no listener. */
   #isListening: boolean
 
-  /**
-   * `source` is flushed when the destination takes more after it had been blocked. What a hook put before the response
-   * is user code, and runs in `context`.
-   */
+  /** What a hook put before the response is user code, and runs in `context`. */
   constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
     this.#response = response
     this.#source = source
     this.#context = context
     this.#destination = response
-    this.#isBlocked = false
+    this.#isWriting = false
+    this.#isFull = false
     this.#rest = NOTHING
     this.#isListening = false
   }
 
   /** Over the destination's high-water mark: what is written now would pile up in it. */
   get isBlocked (): boolean {
-    return this.#isBlocked
+    // It may ask for more before write() returns.
+    if (this.#isWriting || this.#rest.length > 0) return true
+    return this.#isFull && this.#destination.writableNeedDrain !== false
   }
 
   get highWaterMark (): number {
@@ -64,6 +66,14 @@ export class Writer {
   open (first: Bytes): void {
     this.write(first)
     if (!this.#isListening) this.#destination = chunkedSocketOf(this.#response) ?? this.#response
+  }
+
+  /** Has the source flushed when it is not blocked any more. */
+  awaitDrain (): void {
+    if (this.#isListening) return
+    this.#isListening = true
+    this.#destination[kWriter] = this
+    this.#destination.on('drain', onDrain)
   }
 
   /** Not to be called while it is blocked. */
@@ -85,19 +95,22 @@ export class Writer {
   }
 
   drained (): void {
-    this.#isBlocked = false
+    this.#isFull = false
     this.#handOn()
-    if (!this.#isBlocked) this.#source.flush()
+    if (!this.isBlocked) this.#source.flush()
   }
 
   #handOn (): void {
-    while (this.#rest.length > 0 && !this.#isBlocked) {
+    while (this.#rest.length > 0) {
       const piece = this.#rest.length > LAST_PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
-      // Blocked until it says otherwise: it may ask for more before write() returns.
-      this.#isBlocked = true
-      if (this.#writePiece(piece)) this.#isBlocked = false
-      else if (!this.#isListening) this.#listen()
+      this.#isWriting = true
+      this.#isFull = !this.#writePiece(piece)
+      this.#isWriting = false
+      if (!this.#isFull) continue
+      // Without an event, HTTP/2 does not tell that it takes more.
+      if (this.#rest.length > 0 || this.#destination.writableNeedDrain === undefined) this.awaitDrain()
+      return
     }
   }
 
@@ -109,12 +122,6 @@ export class Writer {
       if (typeof destination.flush === 'function') destination.flush()
       return isTaken
     })
-  }
-
-  #listen (): void {
-    this.#isListening = true
-    this.#destination[kWriter] = this
-    this.#destination.on('drain', onDrain)
   }
 }
 

@@ -25,9 +25,11 @@ try {
 }
 
 for (const scene of scenes) {
-  console.log(`\n### ${scene.title}\n\n${formatTable(scene, results[scene.name], contestants)}`)
+  const measured = contestants.filter((name) => takesPart(scene, name))
+  if (measured.length === 0) continue
+  console.log(`\n### ${scene.title}\n\n${formatTable(scene, results[scene.name], measured)}`)
   // One short round says nothing of them.
-  const bounds = isQuick ? '' : formatBounds(scene, results[scene.name], contestants)
+  const bounds = isQuick ? '' : formatBounds(scene, results[scene.name], measured)
   if (bounds !== '') console.log(`\n${bounds}`)
 }
 if (json !== undefined) {
@@ -42,7 +44,7 @@ async function runRound (round) {
   const order = [...contestants.slice(first), ...contestants.slice(0, first)]
   for (const scene of scenes) {
     const metrics = {}
-    for (const name of order) {
+    for (const name of order.filter((one) => takesPart(scene, one))) {
       progress(`round ${round + 1} of ${rounds}: ${scene.name}, ${name}`)
       metrics[name] = await measure(scene, name)
     }
@@ -50,6 +52,10 @@ async function runRound (round) {
     results[scene.name].push(metrics)
   }
   progress('')
+}
+
+function takesPart (scene, name) {
+  return scene.contestants === undefined || scene.contestants.includes(name)
 }
 
 async function measure (scene, name) {

@@ -15,7 +15,7 @@ export const SCENES = [{
   name: 'paced',
   describe: ({ connections, size }) => `Paced: ${connections} connections, one event of ${size} B per turn`,
   metrics: [CPU_PER_EVENT, P50, P99],
-  full: { connections: 500, events: 1, size: 200, turns: 200, warmUp: 50 },
+  full: { connections: 500, events: 1, size: 200, turns: 800, warmUp: 100 },
   quick: { connections: 50, events: 1, size: 200, turns: 40, warmUp: 10 },
   run: fanOut
 }, {
@@ -30,7 +30,7 @@ export const SCENES = [{
   name: 'large',
   describe: ({ connections, size }) => `Large: ${connections} connections, one event of ${size / 1024} KiB per turn`,
   metrics: [CPU_PER_EVENT, P50, P99],
-  full: { connections: 500, events: 1, size: 65536, turns: 120, warmUp: 10 },
+  full: { connections: 500, events: 1, size: 65536, turns: 300, warmUp: 20 },
   quick: { connections: 50, events: 1, size: 65536, turns: 6, warmUp: 2 },
   run: fanOut
 }, {
@@ -54,6 +54,14 @@ export const SCENES = [{
   full: { tokens: 200_000 },
   quick: { tokens: 5_000 },
   run: stream
+}, {
+  name: 'heartbeats',
+  describe: ({ connections }) => `Heartbeats: ${connections} connections, one a second; the raw servers write all in one tick`,
+  contestants: ['net', 'http', 'fastify-rxjs-sse'],
+  metrics: [{ key: 'block', title: 'longest block ms', digits: 1 }],
+  full: { connections: 5_000, milliseconds: 6_000 },
+  quick: { connections: 100, milliseconds: 1_500 },
+  run: heartbeats
 }]
 
 async function fanOut (server, client, { connections, events, size, turns, warmUp }) {
@@ -83,6 +91,13 @@ async function idle (server, client, { connections, warmUp }) {
     heap: (after.heap - before.heap) / connections / 1024,
     rss: (after.rss - before.rss) / connections / 1024
   }
+}
+
+/** How long the event loop was held at most. */
+async function heartbeats (server, client, { connections, milliseconds }) {
+  const { port } = await server.call('listen')
+  await client.call('open', { port, path: '/heartbeats', count: connections })
+  return { block: await server.call('measureDelay', { milliseconds }) }
 }
 
 async function churn (server, client, { connections, warmUp }) {

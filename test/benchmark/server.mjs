@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { answer } from './answer.mjs'
 import { now } from './clock.mjs'
@@ -18,7 +19,7 @@ acknowledgements.on('connection', (socket) => socket.on('data', (bytes) => ackno
 let cpuBefore = process.cpuUsage()
 let stopProfile = null
 
-answer({ listen, emitTurns, startCpu, stopCpu, measureMemory, untilQuiet })
+answer({ listen, emitTurns, startCpu, stopCpu, measureMemory, measureDelay, untilQuiet })
 
 async function listen () {
   return { port: await listenOn(server), acknowledgements: await listenOn(acknowledgements) }
@@ -67,6 +68,15 @@ async function measureMemory () {
   }
   const { heapUsed, rss } = process.memoryUsage()
   return { heap: heapUsed, rss }
+}
+
+/** The longest that the event loop was held, in milliseconds. */
+async function measureDelay ({ milliseconds }) {
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  await setTimeout(milliseconds)
+  delay.disable()
+  return delay.max / 1e6
 }
 
 /** Until no connection is left. */

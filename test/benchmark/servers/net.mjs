@@ -7,13 +7,16 @@ const HEAD = [
 /** The floor: the chunk is made once, and written to each socket. */
 export async function start ({ tokens }) {
   const sockets = new Set()
+  const beats = new Set()
+  setInterval(() => beat(beats), 1000).unref()
   const server = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => sockets.delete(socket) || beats.delete(socket))
     socket.once('data', (request) => {
       socket.write(HEAD)
       if (request.includes('GET /tokens')) return sendAll(socket, tokens())
-      sockets.add(socket)
+      if (request.includes('GET /heartbeats')) beats.add(socket)
+      else sockets.add(socket)
     })
   })
   return { server, emit }
@@ -22,6 +25,10 @@ export async function start ({ tokens }) {
     const chunk = Buffer.from(encodeChunk(data))
     for (const socket of sockets) socket.write(chunk)
   }
+}
+
+function beat (sockets) {
+  for (const socket of sockets) socket.write('3\r\n:\n\n\r\n')
 }
 
 async function sendAll (socket, messages) {
