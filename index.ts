@@ -10,6 +10,7 @@ import type { SsePluginOptions } from './types/index.ts'
 import './types/fastify.ts'
 
 export type * from './types/index.ts'
+export { MemoryEventLog } from './lib/log/memory.ts'
 
 /**
  * Server-sent events from Observables: decorates the reply with `sse()`, the request with `lastEventId`, and the

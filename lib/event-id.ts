@@ -12,6 +12,11 @@ export const END_ID = 'fastify-rxjs-sse:end'
  */
 const ID = /^(?:[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?)?$/
 
+/** Whether it can be the id of an event: what a client sends may be anything. */
+export function isId (text: string): boolean {
+  return ID.test(text)
+}
+
 /** An id as it is written. Throws `FST_SSE_INVALID_FIELD` and `FST_SSE_RESERVED_ID`. */
 export function formatId (id: unknown): string {
   if (typeof id === 'number' && Number.isFinite(id)) return String(id)

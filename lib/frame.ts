@@ -52,6 +52,10 @@ export class Frame implements Bytes {
   }
 
   /** Whether the bytes are made once, or each time: those of a frame that waits would double what it takes. */
+  get keepsBytes (): boolean {
+    return this.#keepsBytes
+  }
+
   set keepsBytes (keepsBytes: boolean) {
     this.#keepsBytes = keepsBytes
     if (!keepsBytes) this.#chunk = null
@@ -119,6 +123,17 @@ export interface Fields {
   readonly comment?: unknown
   /** The value was no message: it is the data. */
   readonly isBare: boolean
+}
+
+/** Where a message that many connections get, each at its own time, has its frame. */
+export const kFrame = Symbol('fastify-rxjs-sse.frame')
+
+export interface Framed {
+  [kFrame] (serializer: Serializer): Frame
+}
+
+export function isFramed (value: unknown): value is Framed {
+  return typeof value === 'object' && value !== null && kFrame in value
 }
 
 /** One value of a source → its frame, or `null` where there is nothing to write. */
@@ -221,7 +236,8 @@ function splitLines (name: string, text: string): string {
   return text.split(LINE_END).join(`\n${name} `)
 }
 
-function serialize (data: unknown, serializer: Serializer): string {
+/** Throws `FST_SSE_SERIALIZATION`. */
+export function serialize (data: unknown, serializer: Serializer): string {
   let text: unknown
   try {
     text = serializer(data)

@@ -1,16 +1,24 @@
 import { Readable } from 'node:stream'
 import type { ReadableStreamReadResult } from 'node:stream/web'
+import { observable } from 'rxjs'
 import { hasMethod, isPromise } from './is.ts'
 import type { Sink, Subscription } from './source.ts'
 
+/** Where a source has a puller of its own. */
+export const kPuller = Symbol('fastify-rxjs-sse.puller')
+
 /** How a source is asked for its next value, and how it is told that nobody will ask any more. */
-interface Puller {
-  next (): IteratorResult<unknown> | Promise<IteratorResult<unknown> | ReadableStreamReadResult<unknown>>
+export interface Puller {
+  /** `null` where there is none yet: `onReady` is called when there may be. */
+  next (): IteratorResult<unknown> | Promise<IteratorResult<unknown> | ReadableStreamReadResult<unknown>> | null
   cancel (): unknown
+  onReady?: () => void
 }
 
 /** A way to pull from `source`, or `null` if there is none. */
 export function pullerOf (source: object): Puller | null {
+  if (hasMethod(source, kPuller)) return (source as { [kPuller] (): Puller })[kPuller]()
+  if (hasMethod(source, observable)) return null
   if (source instanceof Readable) {
     // It may fail before it is read from, when its iterator does not listen yet.
     source.on('error', () => {})
@@ -45,6 +53,10 @@ export class PulledSource implements Subscription {
     this.#sink = sink
     this.#isPulling = false
     this.#isClosed = false
+    puller.onReady = () => {
+      this.#isPulling = false
+      this.resume()
+    }
   }
 
   get isPaused (): boolean {
@@ -57,6 +69,7 @@ export class PulledSource implements Subscription {
     try {
       while (!this.#isClosed && this.#sink.askForMore()) {
         const result = this.#puller.next()
+        if (result === null) return
         if (isPromise(result)) {
           result.then((settled) => this.#settled(settled), (error: unknown) => this.#failed(error))
           return

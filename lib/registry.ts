@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { ConnectionLimit, ServerOptions } from './options.ts'
 import { encodeRetry } from './frame.ts'
 import type { Frame } from './frame.ts'
+import { Resumptions } from './resumptions.ts'
 import { Sessions } from './sessions.ts'
 import { SharedEncoder } from './share.ts'
 import { SharedTimers } from './shared-timer.ts'
@@ -35,6 +36,7 @@ export class Registry {
   readonly #context: AsyncResource
   readonly turn: Turn
   readonly encoder: SharedEncoder
+  readonly resumptions: Resumptions
   readonly heartbeats: SharedTimers<RegisteredStream>
   readonly stallChecks: SharedTimers<RegisteredStream>
   readonly expiries: SharedTimers<RegisteredStream>
@@ -47,6 +49,7 @@ export class Registry {
     this.#context = new AsyncResource('fastify-rxjs-sse')
     this.turn = new Turn()
     this.encoder = new SharedEncoder(this.turn)
+    this.resumptions = new Resumptions()
     this.heartbeats = new SharedTimers(
       (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
     this.stallChecks = new SharedTimers(

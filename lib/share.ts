@@ -1,5 +1,5 @@
-import { encodeFields, readFields } from './frame.ts'
-import type { Fields, Frame, Serializer } from './frame.ts'
+import { encodeFields, kFrame, readFields } from './frame.ts'
+import type { Fields, Frame, Framed, Serializer } from './frame.ts'
 import type { Turn } from './turn.ts'
 
 /** A message that was encoded in this turn. */
@@ -24,6 +24,8 @@ export interface Reader {
  */
 export class SharedEncoder {
   readonly #encoded: Map<Serializer, Map<unknown, Encoded>>
+  /** Frames whose bytes are kept until the turn is over. */
+  #kept: Frame[]
   readonly #forget: () => void
   readonly #turn: Turn
   /** The last that was found or made: all connections of a route ask for the same, one after the other. */
@@ -35,12 +37,10 @@ export class SharedEncoder {
   constructor (turn: Turn) {
     this.#turn = turn
     this.#encoded = new Map()
+    this.#kept = []
     this.#forget = () => {
-      for (const ofSerializer of this.#encoded.values()) {
-        for (const { frame } of ofSerializer.values()) {
-          if (frame !== null) frame.keepsBytes = false
-        }
-      }
+      for (const frame of this.#kept) frame.keepsBytes = false
+      this.#kept = []
       this.#encoded.clear()
       this.#keepLast(null, undefined, undefined)
     }
@@ -58,10 +58,27 @@ export class SharedEncoder {
     }
     const fields = readFields(value)
     const frame = encodeFields(fields, serializer)
-    if (frame !== null) frame.keepsBytes = true
+    if (frame !== null) this.#keepBytes(frame)
     reader.lastOrder = ++this.#order
     this.#remember(value, serializer, { order: this.#order, fields, frame })
     return frame
+  }
+
+  /** For a message that has its frame. */
+  frameOf (value: Framed, serializer: Serializer): Frame {
+    const frame = value[kFrame](serializer)
+    if (!frame.keepsBytes) this.#keepBytes(frame)
+    return frame
+  }
+
+  #keepBytes (frame: Frame): void {
+    this.#scheduleForget()
+    frame.keepsBytes = true
+    this.#kept.push(frame)
+  }
+
+  #scheduleForget (): void {
+    if (this.#kept.length + this.#encoded.size === 0) this.#turn.atEnd(this.#forget)
   }
 
   #find (value: unknown, serializer: Serializer): Encoded | undefined {
@@ -78,7 +95,7 @@ export class SharedEncoder {
   }
 
   #remember (value: unknown, serializer: Serializer, encoded: Encoded): void {
-    if (this.#encoded.size === 0) this.#turn.atEnd(this.#forget)
+    this.#scheduleForget()
     this.#keepLast(serializer, value, encoded)
     const ofSerializer = this.#encoded.get(serializer)
     if (ofSerializer === undefined) this.#encoded.set(serializer, new Map([[value, encoded]]))

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { from, observable, Subscriber } from 'rxjs'
 import type { ObservableInput, Observer, Unsubscribable } from 'rxjs'
 import type { SseContext } from '../types/index.ts'
+import type { EventLog } from '../types/log.ts'
 import { FST_SSE_INVALID_SOURCE, describe } from './errors.ts'
 import { hasMethod, isPromise } from './is.ts'
 import { PulledSource, pullerOf } from './pull.ts'
@@ -23,7 +24,7 @@ export interface Subscription extends Unsubscribable {
 
 /** Throws `FST_SSE_INVALID_SOURCE` for what cannot be streamed, as far as can be told before it is used. */
 export function checkSource (source: unknown): void {
-  if (typeof source !== 'function' && !isPromise(source) && !isInput(source)) {
+  if (typeof source !== 'function' && !isPromise(source) && !isInput(source) && !isLog(source)) {
     throw invalidSource(
       source, 'give an Observable, an iterable, a stream of objects, a promise of one, or a factory of one')
   }
@@ -36,8 +37,8 @@ export function checkSource (source: unknown): void {
 export function subscribe (source: unknown, context: SseContext, sink: Sink): void {
   try {
     const given = isFactory(source) ? callFactory(source, context) : source
-    if (isInput(given)) subscribeInput(given, sink)
-    else sink.subscribed(new PromisedSource(given as PromiseLike<unknown>, sink))
+    if (isPromise(given) && !isInput(given)) sink.subscribed(new PromisedSource(given, context, sink))
+    else subscribeInput(inputOf(given, context), sink)
   } catch (error) {
     sink.error(error)
   }
@@ -51,7 +52,7 @@ export function discard (source: unknown): void {
 }
 
 function subscribeInput (input: object, sink: Sink): void {
-  const puller = hasMethod(input, observable) ? null : pullerOf(input)
+  const puller = pullerOf(input)
   if (puller === null) {
     const subscriber = new SinkSubscriber(sink)
     sink.subscribed(subscriber)
@@ -90,17 +91,19 @@ class SinkSubscriber extends Subscriber<unknown> {
 
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {
   const given = factory(context)
-  if (isPromise(given) || isInput(given)) return given
+  if (isPromise(given) || isInput(given) || isLog(given)) return given
   throw invalidSource(
     given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
 }
 
 /** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
 class PromisedSource implements Subscription {
+  readonly #context: SseContext
   readonly #sink: Sink
   #isClosed: boolean
 
-  constructor (promise: PromiseLike<unknown>, sink: Sink) {
+  constructor (promise: PromiseLike<unknown>, context: SseContext, sink: Sink) {
+    this.#context = context
     this.#sink = sink
     this.#isClosed = false
     // A thenable's own then() may throw, and need not return anything.
@@ -116,7 +119,7 @@ class PromisedSource implements Subscription {
   #open (source: unknown): void {
     if (this.#isClosed) return discard(source)
     try {
-      if (isInput(source)) return subscribeInput(source, this.#sink)
+      if (isInput(source) || isLog(source)) return subscribeInput(inputOf(source, this.#context), this.#sink)
       if (source === undefined || typeof source === 'function' || isBytes(source)) {
         throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
       }
@@ -137,6 +140,17 @@ function isInput (value: unknown): value is object {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isBytes(value)) return false
   return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
     hasMethod(value, 'getReader') || isArrayLike(value)
+}
+
+/** A log is read from where the client left off. */
+function inputOf (source: unknown, { lastEventId }: SseContext): object {
+  const input: unknown = isLog(source) ? source.after(lastEventId) : source
+  if (isInput(input)) return input
+  throw invalidSource(input, 'after() of an event log returned it; return an async iterable')
+}
+
+function isLog (value: unknown): value is EventLog {
+  return typeof value === 'object' && value !== null && hasMethod(value, 'append') && hasMethod(value, 'after')
 }
 
 function isArrayLike (value: object): boolean {

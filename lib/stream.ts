@@ -4,7 +4,7 @@ import type { MessageEvent, SseCloseReason, SseContext } from '../types/index.ts
 import { onAbort } from './abort.ts'
 import type { FrameKey } from './buffer.ts'
 import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from './errors.ts'
-import { encodeFrame, isPresent, readFields } from './frame.ts'
+import { encodeFrame, isFramed, isPresent, readFields } from './frame.ts'
 import type { Frame } from './frame.ts'
 import type { ResolvedOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -189,8 +189,13 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       this.#outbox.onceWritten(() => this.#carrier.break())
     } else if (this.#subscription?.isPaused === true) {
       // Not now: a client that keeps up would keep the event loop from everything else.
-      setImmediate(() => this.runInAsyncScope(() => this.#subscription?.resume?.()))
+      this.#registry.resumptions.add(this)
     }
+  }
+
+  /** A source that waited for the client goes on. */
+  resume (): void {
+    this.runInAsyncScope(() => this.#subscription?.resume?.())
   }
 
   beat (): void {
@@ -251,6 +256,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
 
   #encodeHere (value: unknown): Frame | null {
     const { serializer, share } = this.#options
+    if (isFramed(value)) return this.#registry.encoder.frameOf(value, serializer)
     // What is pulled is this connection's alone.
     return share && this.#subscription?.resume === undefined ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
   }

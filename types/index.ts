@@ -1,5 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import type { ObservableInput } from 'rxjs'
+import type { EventLog } from './log.ts'
+
+export type * from './log.ts'
 
 /** One server-sent event (WHATWG HTML, 9.2): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
 export interface MessageEvent<T = unknown> {
@@ -33,11 +36,14 @@ export interface SseContext {
   readonly request: FastifyRequest
 }
 
+/** A source, or a log, which is read from where the client left off. */
+type SseInputOrLog<T> = SseInput<T> | EventLog<T>
+
 /** Makes a source for one connection; not called for HEAD, for a client that has left, or that has seen the end. */
-export type SseFactory<T = unknown> = (context: SseContext) => SseInput<T> | PromiseLike<SseInput<T>>
+export type SseFactory<T = unknown> = (context: SseContext) => SseInputOrLog<T> | PromiseLike<SseInputOrLog<T>>
 
 /** The first argument of `reply.sse()`. A promise of a source is that source. */
-export type SseSource<T = unknown> = SseInput<T> | SseFactory<T> | PromiseLike<SseInput<T>>
+export type SseSource<T = unknown> = SseInputOrLog<T> | SseFactory<T> | PromiseLike<SseInputOrLog<T>>
 
 /** `data` that is not a string → the string to send. A method's type, so that one for a narrower type is taken. */
 export type SseSerializer = { serialize (data: unknown): string }['serialize']

@@ -1,0 +1,100 @@
+import { FST_SSE_INVALID_FIELD, FST_SSE_INVALID_MESSAGE, describe } from '../errors.ts'
+import { encodeFields, isPresent, kFrame, readFields, serialize } from '../frame.ts'
+import type { Frame, Framed, Serializer } from '../frame.ts'
+import { sizeOf } from '../queue.ts'
+import type { LoggedEvent } from '../../types/log.ts'
+
+/** What an event of a log is, but for its id. */
+export interface Content {
+  /** The data as it is sent, or `undefined` where there is none. */
+  readonly text: string | undefined
+  /** The text is JSON, and not a string of the user's. */
+  readonly isJson: boolean
+  readonly type: string | undefined
+  readonly retry: number | undefined
+  readonly comment: string | undefined
+}
+
+/** The content of a value that is appended. Throws the errors of a message that cannot be sent. */
+export function contentOf (value: unknown): Content {
+  const { data, id, type, retry, comment } = readFields(value)
+  if (isPresent(id)) throw new FST_SSE_INVALID_FIELD('id', 'absent, as the log gives it', describe(id))
+  if (data === undefined && !isPresent(type)) {
+    throw new FST_SSE_INVALID_MESSAGE('what has neither data nor a type', 'a log holds events: append { data }')
+  }
+  const isJson = data !== undefined && typeof data !== 'string'
+  const content = {
+    text: isJson ? serialize(data, JSON.stringify) : data as string | undefined,
+    isJson,
+    type: (type ?? undefined) as string | undefined,
+    retry: (retry ?? undefined) as number | undefined,
+    comment: (comment ?? undefined) as string | undefined
+  }
+  // What is wrong with the other fields is told to who appends, and not to who reads.
+  encode('', content)
+  return content
+}
+
+/** An event of a log. It is encoded once for all who read it with the same serializer. */
+export class LogEntry implements LoggedEvent, Framed {
+  readonly id: string
+  /** When it was appended, in milliseconds since 1970. */
+  readonly time: number
+  /** What it counts for where the log is bounded by bytes. */
+  readonly size: number
+  readonly #content: Content
+  #frame: Frame
+  #serializer: Serializer
+  /** Data made of the text lives as long as someone uses it: in memory it takes several times what the text does. */
+  #data: WeakRef<object> | null
+
+  constructor (id: string, time: number, content: Content) {
+    this.id = id
+    this.time = time
+    this.#content = content
+    this.#frame = encode(id, content)
+    this.#serializer = JSON.stringify
+    this.#data = null
+    this.size = sizeOf(this.#frame)
+  }
+
+  get data (): unknown {
+    const { text, isJson } = this.#content
+    if (text === undefined || !isJson) return text
+    const known = this.#data?.deref()
+    if (known !== undefined) return known
+    const data: unknown = JSON.parse(text)
+    if (typeof data === 'object' && data !== null) this.#data = new WeakRef(data)
+    return data
+  }
+
+  get type (): string | undefined {
+    return this.#content.type
+  }
+
+  get retry (): number | undefined {
+    return this.#content.retry
+  }
+
+  get comment (): string | undefined {
+    return this.#content.comment
+  }
+
+  [kFrame] (serializer: Serializer): Frame {
+    if (this.#serializer !== serializer) {
+      this.#frame = this.#encodeWith(serializer)
+      this.#serializer = serializer
+    }
+    return this.#frame
+  }
+
+  #encodeWith (serializer: Serializer): Frame {
+    const isText = serializer === JSON.stringify || !this.#content.isJson
+    return encode(this.id, isText ? this.#content : { ...this.#content, text: serialize(this.data, serializer) })
+  }
+}
+
+function encode (id: string, { text, type, retry, comment }: Content): Frame {
+  // There is always something to write: data or a type.
+  return encodeFields({ data: text, id, type, retry, comment, isBare: false }, JSON.stringify) as Frame
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import type { MessageEvent, SseValue } from '../../types/index.ts'
+import type { EventLog, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import { LogEntry, contentOf } from './entry.ts'
+import { checkReading, resolveLogOptions, showId } from './options.ts'
+import type { ResolvedLogOptions } from './options.ts'
+import { Gap, LogRange, Position } from './range.ts'
+import type { Cursor } from './range.ts'
+import { Ring } from './ring.ts'
+
+/**
+ * An event log in the memory of one process, which holds the newest events within its bounds. Ids are
+ * `<log>-<number>`: those of another log, or of the process before a restart, are recognised, and begin with a gap.
+ */
+export class MemoryEventLog<T = unknown> implements EventLog<T> {
+  readonly #options: ResolvedLogOptions
+  readonly #name: string
+  readonly #ring: Ring
+  /** Of each reader. */
+  readonly #wakers: Set<() => void>
+
+  /** @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` */
+  constructor (options: EventLogOptions = {}) {
+    this.#options = resolveLogOptions(options)
+    this.#name = randomBytes(6).toString('hex')
+    this.#ring = new Ring(this.#options.bounds)
+    this.#wakers = new Set()
+  }
+
+  async append (message: SseValue<T>): Promise<string> {
+    const content = contentOf(message)
+    const id = this.#idAt(this.#ring.end)
+    this.#ring.push(new LogEntry(id, Date.now(), content))
+    for (const wake of this.#wakers) wake()
+    return id
+  }
+
+  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<MessageEvent<U>> {
+    checkReading(lastEventId, options)
+    return new LogRange((wake) => this.#openCursor(lastEventId, wake), this.#options.gap, options)
+  }
+
+  #openCursor (lastEventId: string | undefined, wake: () => void): Cursor {
+    const ring = this.#ring
+    ring.expire()
+    const first = this.#firstItem(lastEventId)
+    let pending = first instanceof Gap || first instanceof Position ? first : null
+    let position = typeof first === 'number' ? first : first instanceof Gap ? ring.start : ring.end
+    this.#wakers.add(wake)
+    return {
+      next: () => {
+        if (pending !== null) {
+          const item = pending
+          pending = null
+          return item
+        }
+        if (position < ring.start) {
+          // It was slower than the log is long.
+          const gap = new Gap(this.#idAt(position - 1), ring.at(ring.start)?.id ?? null)
+          position = ring.start
+          return gap
+        }
+        const entry = ring.at(position)
+        if (entry === undefined) return null
+        position++
+        return entry
+      },
+      close: () => this.#wakers.delete(wake)
+    }
+  }
+
+  /** What a reader begins with: the position of an entry, or what it is told before. */
+  #firstItem (lastEventId: string | undefined): number | Gap | Position {
+    const ring = this.#ring
+    if (lastEventId === undefined || lastEventId === '') {
+      return this.#options.from === 'start' ? ring.start : new Position(this.#idAt(ring.end - 1))
+    }
+    const next = this.#positionOf(lastEventId) + 1
+    return next >= ring.start && next <= ring.end ? next : new Gap(showId(lastEventId), ring.at(ring.start)?.id ?? null)
+  }
+
+  /** The first is 1, so that there is an id before it. */
+  #idAt (position: number): string {
+    return `${this.#name}-${position + 1}`
+  }
+
+  /** `NaN` where the log has not given such an id. */
+  #positionOf (id: string): number {
+    const number = id.startsWith(`${this.#name}-`) ? id.slice(this.#name.length + 1) : ''
+    return /^(?:0|[1-9]\d{0,15})$/.test(number) ? Number(number) - 1 : NaN
+  }
+}

@@ -1,0 +1,73 @@
+import type { EventLogGap, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION, show } from '../errors.ts'
+import { isId } from '../event-id.ts'
+import type { Bounds } from './ring.ts'
+
+export interface ResolvedLogOptions {
+  readonly bounds: Bounds
+  readonly from: 'now' | 'start'
+  readonly gap: NonNullable<EventLogOptions['gap']>
+}
+
+const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
+const READ_NAMES: ReadonlyArray<keyof EventLogReadOptions> = ['filter', 'map']
+
+/** Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions {
+  checkNames(options, NAMES)
+  const { maxEvents = 10_000, maxBytes = 16 * 1024 * 1024, maxAge = false, from = 'now', gap = gapEvent } = options
+  if (from !== 'now' && from !== 'start') throw invalid('from', "'now' or 'start'", from)
+  checkFunction('gap', gap)
+  return {
+    bounds: {
+      maxEvents: checkCount('maxEvents', maxEvents, 'events'),
+      maxBytes: checkCount('maxBytes', maxBytes, 'bytes'),
+      maxAge: maxAge === false ? Infinity : checkCount('maxAge', maxAge, 'milliseconds', ', or false')
+    },
+    from,
+    gap
+  }
+}
+
+/** Throws for what `after()` was given. */
+export function checkReading (lastEventId: unknown, options: EventLogReadOptions<never, unknown>): void {
+  if (lastEventId !== undefined && typeof lastEventId !== 'string') {
+    throw invalid('lastEventId', 'a string', lastEventId)
+  }
+  checkNames(options, READ_NAMES)
+  for (const name of READ_NAMES) {
+    if (options[name] !== undefined) checkFunction(name, options[name])
+  }
+}
+
+/** An id as a gap tells it: what no id can be may be a megabyte of anything. */
+export function showId (lastEventId: string): string | null {
+  return isId(lastEventId) ? lastEventId : null
+}
+
+/** Its data is text, so that a serializer for the data of the log's events does not see it. */
+export function gapEvent (gap: EventLogGap): { type: string, data: string } {
+  return { type: 'gap', data: JSON.stringify(gap) }
+}
+
+function checkNames (options: unknown, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new FST_SSE_UNKNOWN_OPTION(name, `there are ${names.join(', ')}`)
+  }
+}
+
+function checkCount (option: string, value: unknown, unit: string, orElse = ''): number {
+  if (!Number.isSafeInteger(value) || Number(value) < 1) {
+    throw invalid(option, `a whole number of ${unit} from 1${orElse}`, value)
+  }
+  return Number(value)
+}
+
+function checkFunction (option: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalid(option, 'a function', value)
+}
+
+function invalid (option: string, expected: string, value: unknown): Error {
+  return new FST_SSE_INVALID_OPTION(option, expected, show(value))
+}

@@ -1,0 +1,179 @@
+import { AsyncResource } from 'node:async_hooks'
+import { Observable, observable } from 'rxjs'
+import type { EventLogGap, EventLogReadOptions } from '../../types/log.ts'
+import type { MessageEvent } from '../../types/index.ts'
+import { readFields } from '../frame.ts'
+import { kPuller } from '../pull.ts'
+import type { Puller } from '../pull.ts'
+import { LogEntry } from './entry.ts'
+import { gapEvent } from './options.ts'
+import type { ResolvedLogOptions } from './options.ts'
+
+/** Where one reader is in a log. */
+export interface Cursor {
+  /** The next item, or `null` where there is none yet: the reader's `wake()` is called when there may be. */
+  next (): LogEntry | Gap | Position | null
+  close (): void
+}
+
+/** Something is missing between what came before and what comes next. */
+export class Gap implements EventLogGap {
+  readonly lastEventId: string | null
+  readonly oldest: string | null
+
+  constructor (lastEventId: string | null, oldest: string | null) {
+    this.lastEventId = lastEventId
+    this.oldest = oldest
+  }
+}
+
+/**
+ * Where a reader begins that has no id: were it cut off before its first event, it would miss what comes meanwhile.
+ * Browsers may take it from a block that has nothing but an id, which fires no event.
+ */
+export class Position {
+  readonly id: string
+
+  constructor (id: string) {
+    this.id = id
+  }
+}
+
+export type OpenCursor = (wake: () => void) => Cursor
+
+/** What `after()` gives: one part of a log, which each reader reads for itself. */
+export class LogRange<T, U> implements AsyncIterable<MessageEvent<U>> {
+  readonly #open: OpenCursor
+  readonly #userCode: UserCode
+
+  constructor (open: OpenCursor, gap: ResolvedLogOptions['gap'], { filter, map }: EventLogReadOptions<T, U>) {
+    this.#open = open
+    this.#userCode = { gap, filter, map } as UserCode
+  }
+
+  /** For an event stream, which asks without a promise for each event. */
+  [kPuller] (): Puller {
+    return new LogReader(this.#open, this.#userCode, true)
+  }
+
+  [Symbol.asyncIterator] (): AsyncIterator<MessageEvent<U>> {
+    return new LogIterator<U>(new LogReader(this.#open, this.#userCode, false))
+  }
+
+  /** For RxJS, whose `from()` lets go of an async iterator only when another value has come. */
+  [observable] (): Observable<MessageEvent<U>> {
+    return new Observable((subscriber) => {
+      const reader = new LogReader(this.#open, this.#userCode, false)
+      const emit = (): void => {
+        try {
+          for (let result = reader.next(); result !== null && !subscriber.closed; result = reader.next()) {
+            subscriber.next(result.value as MessageEvent<U>)
+          }
+        } catch (error) {
+          subscriber.error(error)
+        }
+      }
+      subscriber.add(() => reader.cancel())
+      reader.onReady = emit
+      emit()
+    })
+  }
+}
+
+/** What the user wants of a log. */
+type UserCode = EventLogReadOptions & Pick<ResolvedLogOptions, 'gap'>
+
+type Item = { readonly done: false, readonly value: MessageEvent }
+
+/** Reads a log for one reader: what it wants of it, as it wants it. */
+class LogReader implements Puller {
+  readonly #userCode: UserCode
+  readonly #tellsPosition: boolean
+  /** In which the user's code runs, whoever appends. */
+  readonly #context: AsyncResource | null
+  readonly #cursor: Cursor
+  #isWaiting: boolean
+  #isClosed: boolean
+  onReady: () => void
+
+  constructor (open: OpenCursor, userCode: UserCode, tellsPosition: boolean) {
+    this.#userCode = userCode
+    this.#tellsPosition = tellsPosition
+    const { filter, map, gap } = userCode
+    const isPlain = filter === undefined && map === undefined && gap === gapEvent
+    this.#context = isPlain ? null : new AsyncResource('EventLogReader')
+    this.#isWaiting = false
+    this.#isClosed = false
+    this.onReady = () => {}
+    this.#cursor = open(() => this.#wake())
+  }
+
+  next (): Item | null {
+    while (!this.#isClosed) {
+      const item = this.#cursor.next()
+      if (item === null) break
+      const value = this.#valueOf(item)
+      if (value !== undefined) return { done: false, value: value as MessageEvent }
+    }
+    this.#isWaiting = true
+    return null
+  }
+
+  cancel (): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#cursor.close()
+    // An iterator may wait.
+    this.#wake()
+  }
+
+  get isClosed (): boolean {
+    return this.#isClosed
+  }
+
+  #wake (): void {
+    if (!this.#isWaiting) return
+    this.#isWaiting = false
+    this.onReady()
+  }
+
+  #valueOf (item: LogEntry | Gap | Position): unknown {
+    if (item instanceof Position) return this.#tellsPosition ? { id: item.id } : undefined
+    if (this.#context === null) return item instanceof Gap ? gapEvent(item) : item
+    return this.#context.runInAsyncScope(() => item instanceof Gap ? this.#userCode.gap(item) : this.#select(item))
+  }
+
+  #select (entry: LogEntry): unknown {
+    const { filter, map } = this.#userCode
+    if (filter !== undefined && !filter(entry)) return undefined
+    if (map === undefined) return entry
+    const { isBare: _isBare, ...fields } = readFields(map(entry))
+    return { ...fields, id: entry.id }
+  }
+}
+
+class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
+  readonly #reader: LogReader
+
+  constructor (reader: LogReader) {
+    this.#reader = reader
+  }
+
+  async next (): Promise<IteratorResult<MessageEvent<U>>> {
+    for (;;) {
+      const result = this.#reader.next()
+      if (result !== null) return result as IteratorResult<MessageEvent<U>>
+      if (this.#reader.isClosed) return { done: true, value: undefined }
+      await new Promise<void>((resolve) => { this.#reader.onReady = resolve })
+    }
+  }
+
+  async return (): Promise<IteratorResult<MessageEvent<U>>> {
+    this.#reader.cancel()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.asyncIterator] (): this {
+    return this
+  }
+}
