@@ -69,3 +69,9 @@ export interface EventLogOptions {
    */
   readonly gap?: ((gap: EventLogGap) => SseValue | undefined) | undefined
 }
+
+/** What is told of an event log: a Fastify logger, or any that has these two. */
+export interface EventLogLogger {
+  warn (details: object, message: string): void
+  info (details: object, message: string): void
+}

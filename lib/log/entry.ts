@@ -46,7 +46,7 @@ export class LogEntry implements LoggedEvent, Framed {
   #frame: Frame
   #serializer: Serializer
   /** Data made of the text lives as long as someone uses it: in memory it takes several times what the text does. */
-  #data: WeakRef<object> | null
+  #message: WeakRef<LogMessage> | null
 
   constructor (id: string, time: number, content: Content) {
     this.id = id
@@ -54,18 +54,22 @@ export class LogEntry implements LoggedEvent, Framed {
     this.#content = content
     this.#frame = encode(id, content)
     this.#serializer = JSON.stringify
-    this.#data = null
+    this.#message = null
     this.size = sizeOf(this.#frame)
   }
 
-  get data (): unknown {
-    const { text, isJson } = this.#content
-    if (text === undefined || !isJson) return text
-    const known = this.#data?.deref()
+  /** For the user's code: the same for all who ask while someone uses it. */
+  get message (): LogMessage {
+    const known = this.#message?.deref()
     if (known !== undefined) return known
-    const data: unknown = JSON.parse(text)
-    if (typeof data === 'object' && data !== null) this.#data = new WeakRef(data)
-    return data
+    const { text, isJson } = this.#content
+    const message = new LogMessage(this, isJson ? JSON.parse(text as string) : text)
+    this.#message = new WeakRef(message)
+    return message
+  }
+
+  get data (): unknown {
+    return this.#content.isJson ? this.message.data : this.#content.text
   }
 
   get type (): string | undefined {
@@ -91,6 +95,31 @@ export class LogEntry implements LoggedEvent, Framed {
   #encodeWith (serializer: Serializer): Frame {
     const isText = serializer === JSON.stringify || !this.#content.isJson
     return encode(this.id, isText ? this.#content : { ...this.#content, text: serialize(this.data, serializer) })
+  }
+}
+
+/** An event as the user's code gets it, which may take it apart or spread it: a copy has no frame, and is encoded anew. */
+export class LogMessage implements LoggedEvent, Framed {
+  readonly data: unknown
+  readonly id: string
+  readonly type: string | undefined
+  readonly retry: number | undefined
+  readonly comment: string | undefined
+  readonly #entry: LogEntry
+
+  constructor (entry: LogEntry, data: unknown) {
+    this.data = data
+    this.id = entry.id
+    this.type = entry.type
+    this.retry = entry.retry
+    this.comment = entry.comment
+    this.#entry = entry
+    // Others get it too, and its frame would not change with it.
+    Object.freeze(this)
+  }
+
+  [kFrame] (serializer: Serializer): Frame {
+    return this.#entry[kFrame](serializer)
   }
 }
 

@@ -5,7 +5,7 @@ import type { MessageEvent } from '../../types/index.ts'
 import { readFields } from '../frame.ts'
 import { kPuller } from '../pull.ts'
 import type { Puller } from '../pull.ts'
-import { LogEntry } from './entry.ts'
+import type { LogEntry, LogMessage } from './entry.ts'
 import { gapEvent } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
 
@@ -88,7 +88,7 @@ type Item = { readonly done: false, readonly value: MessageEvent }
 /** Reads a log for one reader: what it wants of it, as it wants it. */
 class LogReader implements Puller {
   readonly #userCode: UserCode
-  readonly #tellsPosition: boolean
+  readonly #isStream: boolean
   /** In which the user's code runs, whoever appends. */
   readonly #context: AsyncResource | null
   readonly #cursor: Cursor
@@ -96,9 +96,9 @@ class LogReader implements Puller {
   #isClosed: boolean
   onReady: () => void
 
-  constructor (open: OpenCursor, userCode: UserCode, tellsPosition: boolean) {
+  constructor (open: OpenCursor, userCode: UserCode, isStream: boolean) {
     this.#userCode = userCode
-    this.#tellsPosition = tellsPosition
+    this.#isStream = isStream
     const { filter, map, gap } = userCode
     const isPlain = filter === undefined && map === undefined && gap === gapEvent
     this.#context = isPlain ? null : new AsyncResource('EventLogReader')
@@ -109,11 +109,17 @@ class LogReader implements Puller {
   }
 
   next (): Item | null {
-    while (!this.#isClosed) {
-      const item = this.#cursor.next()
-      if (item === null) break
-      const value = this.#valueOf(item)
-      if (value !== undefined) return { done: false, value: value as MessageEvent }
+    try {
+      while (!this.#isClosed) {
+        const item = this.#cursor.next()
+        if (item === null) break
+        const value = this.#valueOf(item)
+        if (value !== undefined) return { done: false, value: value as MessageEvent }
+      }
+    } catch (error) {
+      // Nobody cancels what has failed.
+      this.cancel()
+      throw error
     }
     this.#isWaiting = true
     return null
@@ -138,34 +144,47 @@ class LogReader implements Puller {
   }
 
   #valueOf (item: LogEntry | Gap | Position): unknown {
-    if (item instanceof Position) return this.#tellsPosition ? { id: item.id } : undefined
-    if (this.#context === null) return item instanceof Gap ? gapEvent(item) : item
+    if (item instanceof Position) return this.#isStream ? { id: item.id } : undefined
+    if (this.#context === null) return item instanceof Gap ? gapEvent(item) : this.#eventOf(item)
     return this.#context.runInAsyncScope(() => item instanceof Gap ? this.#userCode.gap(item) : this.#select(item))
   }
 
   #select (entry: LogEntry): unknown {
     const { filter, map } = this.#userCode
-    if (filter !== undefined && !filter(entry)) return undefined
-    if (map === undefined) return entry
-    const { isBare: _isBare, ...fields } = readFields(map(entry))
+    if (filter !== undefined && !filter(entry.message)) return undefined
+    if (map === undefined) return this.#eventOf(entry)
+    const { isBare: _isBare, ...fields } = readFields(map(entry.message))
     return { ...fields, id: entry.id }
   }
+
+  /** A stream wants the frame, for which nothing need be parsed. */
+  #eventOf (entry: LogEntry): LogEntry | LogMessage {
+    return this.#isStream ? entry : entry.message
+  }
+}
+
+/** A call of `next()` that has no answer yet. */
+interface Asked<T> {
+  resolve (result: T): void
+  reject (error: unknown): void
 }
 
 class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
   readonly #reader: LogReader
+  /** There may be several, as with an async generator. */
+  readonly #asked: Array<Asked<IteratorResult<MessageEvent<U>>>>
 
   constructor (reader: LogReader) {
     this.#reader = reader
+    this.#asked = []
+    reader.onReady = () => this.#answer()
   }
 
-  async next (): Promise<IteratorResult<MessageEvent<U>>> {
-    for (;;) {
-      const result = this.#reader.next()
-      if (result !== null) return result as IteratorResult<MessageEvent<U>>
-      if (this.#reader.isClosed) return { done: true, value: undefined }
-      await new Promise<void>((resolve) => { this.#reader.onReady = resolve })
-    }
+  next (): Promise<IteratorResult<MessageEvent<U>>> {
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ resolve, reject })
+      if (this.#asked.length === 1) this.#answer()
+    })
   }
 
   async return (): Promise<IteratorResult<MessageEvent<U>>> {
@@ -175,5 +194,18 @@ class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
 
   [Symbol.asyncIterator] (): this {
     return this
+  }
+
+  #answer (): void {
+    for (let asked = this.#asked[0]; asked !== undefined; asked = this.#asked[0]) {
+      try {
+        const result = this.#reader.next()
+        if (result === null && !this.#reader.isClosed) return
+        asked.resolve(result as IteratorResult<MessageEvent<U>> | null ?? { done: true, value: undefined })
+      } catch (error) {
+        asked.reject(error)
+      }
+      this.#asked.shift()
+    }
   }
 }

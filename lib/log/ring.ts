@@ -17,6 +17,7 @@ export class Ring {
   /** The position of the oldest. */
   #start: number
   #bytes: number
+  #lastReleased: LogEntry | null
 
   constructor (bounds: Bounds) {
     this.#bounds = bounds
@@ -24,6 +25,7 @@ export class Ring {
     this.#head = 0
     this.#start = 0
     this.#bytes = 0
+    this.#lastReleased = null
   }
 
   /** The position of the oldest. */
@@ -34,6 +36,11 @@ export class Ring {
   /** The position of the one that comes next. */
   get end (): number {
     return this.#start + this.#entries.length - this.#head
+  }
+
+  /** The newest of those that were let go of. */
+  get lastReleased (): LogEntry | null {
+    return this.#lastReleased
   }
 
   /** The entry at a position, if it is held. */
@@ -61,7 +68,9 @@ export class Ring {
   }
 
   #shift (): void {
-    this.#bytes -= this.#entries[this.#head]?.size ?? 0
+    const entry = this.#entries[this.#head]
+    this.#bytes -= entry?.size ?? 0
+    this.#lastReleased = entry ?? null
     this.#entries[this.#head++] = undefined
     this.#start++
     // Array.prototype.shift() would move all that is behind, each time.

@@ -1,0 +1,157 @@
+import type { LogEntry } from './entry.ts'
+import { showId } from './options.ts'
+import { Gap, Position } from './range.ts'
+import type { Cursor } from './range.ts'
+import type { RedisStream } from './redis-stream.ts'
+import type { Ring } from './ring.ts'
+import { BEFORE_ALL, compareStreamIds, isStreamId } from './stream-id.ts'
+
+/** Until a range read that has failed is tried again, in milliseconds. */
+const RETRY_DELAY = 500
+
+/** One reader of a Redis stream: in the process's memory where it can, and where it is further behind in pages. */
+export class RedisCursor implements Cursor {
+  readonly #stream: RedisStream
+  readonly #wake: () => void
+  readonly #from: 'now' | 'start'
+  readonly #lastEventId: string | undefined
+  #hasBegun: boolean
+  /** It has read on from here, or begins after it. */
+  #id: string
+  /** The id was in the log when it was given, and is not just what a client has sent. */
+  #isKnown: boolean
+  /** What it is told before the next entry. */
+  #notice: Gap | Position | null
+  #page: readonly LogEntry[]
+  #index: number
+  /** Where it reads in memory. */
+  #ring: Ring | null
+  #position: number
+  #isReading: boolean
+  #isClosed: boolean
+
+  constructor (stream: RedisStream, lastEventId: string | undefined, from: 'now' | 'start', wake: () => void) {
+    this.#stream = stream
+    this.#wake = wake
+    this.#from = from
+    this.#lastEventId = lastEventId === '' ? undefined : lastEventId
+    this.#hasBegun = false
+    this.#id = BEFORE_ALL
+    this.#isKnown = true
+    this.#notice = null
+    this.#page = []
+    this.#index = 0
+    this.#ring = null
+    this.#position = 0
+    this.#isReading = false
+    this.#isClosed = false
+    stream.listen(wake)
+  }
+
+  next (): LogEntry | Gap | Position | null {
+    const { ring } = this.#stream
+    // While the newest are being read, everybody waits.
+    if (ring === null || this.#isReading) return null
+    if (!this.#hasBegun) this.#begin(ring)
+    if (this.#notice !== null) {
+      const notice = this.#notice
+      this.#notice = null
+      return notice
+    }
+    const entry = this.#page[this.#index++] ?? this.#nextInMemory(ring)
+    if (entry !== null) this.#id = entry.id
+    return entry
+  }
+
+  close (): void {
+    this.#isClosed = true
+    this.#stream.unlisten(this.#wake)
+  }
+
+  #begin (ring: Ring): void {
+    this.#hasBegun = true
+    const id = this.#lastEventId
+    if (id === undefined) {
+      if (this.#from === 'start') return
+      this.#id = this.#stream.lastId
+      // An empty stream has no id to come back with.
+      if (this.#id !== BEFORE_ALL) this.#notice = new Position(this.#id)
+      this.#enter(ring)
+    } else {
+      this.#id = isStreamId(id) ? id : BEFORE_ALL
+      this.#isKnown = ring.at(positionAfter(ring, id) - 1)?.id === id
+    }
+  }
+
+  /** Begins to read in memory, at what comes after the id. */
+  #enter (ring: Ring): void {
+    this.#ring = ring
+    this.#position = positionAfter(ring, this.#id)
+  }
+
+  #nextInMemory (ring: Ring): LogEntry | null {
+    if (this.#ring !== null && (this.#ring !== ring || this.#position < ring.start)) {
+      // It was slower than memory is long, or Redis has lost something: it sees for itself.
+      this.#ring = null
+      return this.#read()
+    }
+    if (this.#ring === null) {
+      if (!this.#isKnown || compareStreamIds(this.#id, this.#stream.floor) < 0) return this.#read()
+      this.#enter(ring)
+    }
+    const entry = ring.at(this.#position)
+    if (entry === undefined) return null
+    this.#position++
+    return entry
+  }
+
+  /** Reads a page, and wakes the reader when it is there: until then there is nothing. */
+  #read (): null {
+    this.#isReading = true
+    void this.#readPages()
+    return null
+  }
+
+  async #readPages (): Promise<void> {
+    try {
+      await this.#readPage()
+      this.#isReading = false
+      this.#wake()
+    } catch {
+      setTimeout(() => { if (!this.#isClosed) this.#read() }, RETRY_DELAY).unref()
+    }
+  }
+
+  async #readPage (): Promise<void> {
+    const id = this.#id
+    let page = await this.#stream.readPage(id)
+    const isFromStart = id === BEFORE_ALL
+    const isMissing = isFromStart ? !this.#isKnown : !page.isContiguous
+    if (isMissing && !this.#isKnown && !isFromStart) page = await this.#stream.readPage(BEFORE_ALL)
+    if (isMissing) {
+      const asked = this.#isKnown ? id : showId(this.#lastEventId ?? '')
+      this.#notice = new Gap(asked, page.entries[0]?.id ?? null)
+    }
+    this.#isKnown = true
+    this.#page = page.entries
+    this.#index = 0
+    // With nothing to give on the way there, it is where the page ends, or, at the very end, memory begins.
+    if (page.entries.length > 0) return
+    const { floor } = this.#stream
+    this.#id = page.end !== id || compareStreamIds(id, floor) >= 0 ? page.end : floor
+  }
+}
+
+/** Of the first entry in the ring that comes after an id. */
+function positionAfter (ring: Ring, id: string): number {
+  if (!isStreamId(id)) return ring.start
+  let low = ring.start
+  let high = ring.end
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const entry = ring.at(middle)
+    if (entry !== undefined && compareStreamIds(entry.id, id) <= 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,119 @@
+import type { MessageEvent, SseValue } from '../../types/index.ts'
+import type { EventLog, EventLogLogger, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import { FST_SSE_INVALID_OPTION, FST_SSE_LOG_UNAVAILABLE, show } from '../errors.ts'
+import { contentOf } from './entry.ts'
+import { checkReading, resolveLogOptions } from './options.ts'
+import type { ResolvedLogOptions } from './options.ts'
+import { LogRange } from './range.ts'
+import { sendWithin } from './redis-client.ts'
+import type { RedisClient } from './redis-client.ts'
+import { RedisCursor } from './redis-cursor.ts'
+import { fieldsOf } from './redis-entry.ts'
+import { RedisStream } from './redis-stream.ts'
+
+export type { RedisClient } from './redis-client.ts'
+
+export interface RedisEventLogOptions extends EventLogOptions {
+  /**
+   * The official client, `createClient()` of the package `redis`, connected. It appends, and reads what is older than
+   * what memory holds; what comes is read by one more connection, which all logs of the client share.
+   */
+  readonly client: RedisClient
+  /** The key of the Redis stream. */
+  readonly key: string
+  /**
+   * After how many milliseconds `append()` gives up.
+   * @default 5000
+   */
+  readonly appendTimeout?: number | undefined
+  /**
+   * Is told once when Redis is away, and once when it is back: `app.log`, say.
+   * @default process.emitWarning, for the first
+   */
+  readonly logger?: EventLogLogger | undefined
+}
+
+/** Between trims by age, in milliseconds: Redis trims by one criterion with each append. */
+const TRIM_INTERVAL = 1_000
+
+/**
+ * An event log on a Redis stream, whose ids are those of its events: any process can resume any client. `maxEvents` and
+ * `maxAge` bound the stream, which Redis trims by whole nodes and may so hold somewhat more; `maxBytes` bounds what this
+ * process has of it in memory. Redis Cluster is not served.
+ *
+ * While Redis is away, readers wait and then go on from where they were.
+ */
+export class RedisEventLog<T = unknown> implements EventLog<T> {
+  readonly #options: ResolvedLogOptions
+  readonly #client: RedisClient
+  readonly #key: string
+  readonly #appendTimeout: number
+  readonly #stream: RedisStream
+  #trimmedAt: number
+
+  /** @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` */
+  constructor (options: RedisEventLogOptions) {
+    const { client, key, appendTimeout = 5_000, logger = WARNINGS, ...rest } = options
+    this.#options = resolveLogOptions(rest)
+    this.#client = checkClient(client)
+    if (typeof key !== 'string' || key === '') throw new FST_SSE_INVALID_OPTION('key', 'a string', show(key))
+    if (!Number.isSafeInteger(appendTimeout) || appendTimeout < 1 || appendTimeout > 2 ** 31 - 1) {
+      throw new FST_SSE_INVALID_OPTION('appendTimeout', 'a whole number of milliseconds from 1', show(appendTimeout))
+    }
+    if (typeof logger?.warn !== 'function' || typeof logger.info !== 'function') {
+      throw new FST_SSE_INVALID_OPTION('logger', 'an object with warn() and info()', show(logger))
+    }
+    this.#key = key
+    this.#appendTimeout = appendTimeout
+    this.#stream = new RedisStream(key, client, this.#options.bounds, logger)
+    this.#trimmedAt = 0
+  }
+
+  /**
+   * @throws `FST_SSE_LOG_UNAVAILABLE` where Redis has not said within `appendTimeout` that it has the event. If the
+   * connection was lost on the way, it may have it all the same.
+   */
+  async append (message: SseValue<T>): Promise<string> {
+    const fields = fieldsOf(contentOf(message))
+    const { maxEvents } = this.#options.bounds
+    try {
+      const id = await sendWithin(
+        this.#client, ['XADD', this.#key, 'MAXLEN', '~', String(maxEvents), '*', ...fields], this.#appendTimeout)
+      this.#trimByAge()
+      return String(id)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : show(cause)
+      throw new FST_SSE_LOG_UNAVAILABLE(this.#key, reason, { cause })
+    }
+  }
+
+  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<MessageEvent<U>> {
+    checkReading(lastEventId, options)
+    const { from, gap } = this.#options
+    return new LogRange((wake) => new RedisCursor(this.#stream, lastEventId, from, wake), gap, options)
+  }
+
+  #trimByAge (): void {
+    const { maxAge } = this.#options.bounds
+    const now = Date.now()
+    if (maxAge === Infinity || now - this.#trimmedAt < TRIM_INTERVAL) return
+    this.#trimmedAt = now
+    // Another append will trim what this one does not.
+    this.#client.sendCommand(['XTRIM', this.#key, 'MINID', '~', String(now - maxAge)]).catch(() => {})
+  }
+}
+
+const WARNINGS: EventLogLogger = {
+  warn: (details, message) => process.emitWarning(`${message}: ${show((details as { err?: unknown }).err)}`),
+  info: () => {}
+}
+
+function checkClient (client: unknown): RedisClient {
+  const { sendCommand, duplicate, slots } = (client ?? {}) as Record<string, unknown>
+  if (typeof sendCommand === 'function' && typeof duplicate === 'function' && slots === undefined) {
+    return client as RedisClient
+  }
+  throw new FST_SSE_INVALID_OPTION(
+    'client', 'a client of the package "redis", made by createClient(): clusters, pools and sentinels are not served',
+    slots === undefined ? show(client) : 'a cluster')
+}
