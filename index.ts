@@ -2,19 +2,22 @@ import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { FST_SSE_ALREADY_REGISTERED } from './lib/errors.ts'
 import { decodeLastEventId } from './lib/event-id.ts'
+import { describeRoutes } from './lib/openapi.ts'
 import { resolvePluginOptions } from './lib/options.ts'
 import { Registry } from './lib/registry.ts'
 import { kPayload } from './lib/payload.ts'
-import { createReplySse, yieldToErrorHandler } from './lib/reply.ts'
+import { createReplySse, refuseStreamOnly, yieldToErrorHandler } from './lib/reply.ts'
+import { createOnRoute } from './lib/route.ts'
 import type { SsePluginOptions } from './types/index.ts'
 import './types/fastify.ts'
 
+export { sseTransformObject } from './lib/openapi.ts'
 export type * from './types/index.ts'
 export { MemoryEventLog } from './lib/log/memory.ts'
 
 /**
  * Server-sent events from Observables: decorates the reply with `sse()`, the request with `lastEventId`, and the
- * instance with `sse.size`.
+ * instance with `sse.size`; streams what the handler of a route with the option `sse` returns.
  *
  * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`; `FST_SSE_ALREADY_REGISTERED` in a scope that has it.
  */
@@ -28,7 +31,11 @@ const fastifyRxjsSse: FastifyPluginAsync<SsePluginOptions> = async function (app
   app.decorateReply(kPayload, null)
   app.decorateReply('sse', createReplySse(defaults, registry))
 
+  app.addHook('onRoute', createOnRoute(defaults))
+  app.addHook('preSerialization', refuseStreamOnly)
+  app.addHook('onSend', refuseStreamOnly)
   app.addHook('onError', yieldToErrorHandler)
+  describeRoutes(app)
   registry.sessions.listen(app.server)
   // Added when all plugins are there, to run after the application's own.
   app.addHook('onReady', async () => {

@@ -65,6 +65,17 @@ export const FST_SSE_CONTENT_TYPE = createError<[value: string]>(
 export const FST_SSE_STATUS_CODE = createError<[value: number]>(
   'FST_SSE_STATUS_CODE', 'An event stream needs a status code that allows a body; %s does not: use 200')
 
+/** The client takes no event stream. */
+export const FST_SSE_NOT_ACCEPTABLE = createError<[accept: string]>(
+  'FST_SSE_NOT_ACCEPTABLE', 'The client accepts %s; this route answers with text/event-stream', 406)
+
+/** An Observable, or a generator, as an answer where nothing makes a stream of it. */
+export const FST_SSE_NOT_A_STREAM_ROUTE = createError<[value: string]>(
+  'FST_SSE_NOT_A_STREAM_ROUTE',
+  'The answer is %s, which Fastify cannot send: return it from the handler of a route with the option "sse", or give ' +
+  'it to reply.sse(). Routes that were added before the plugin was loaded lack the option: await app.register(…) first',
+  500, TypeError)
+
 /** `reply.sse()` in an `onSend` hook of the reply that it is for. */
 export const FST_SSE_IN_ON_SEND = createError<[]>(
   'FST_SSE_IN_ON_SEND',

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { FST_SSE_CONTENT_TYPE, FST_SSE_STATUS_CODE, show } from './errors.ts'
 
-const CONTENT_TYPE = 'text/event-stream'
+export const CONTENT_TYPE = 'text/event-stream'
 
 /** What a head says where the user has not said otherwise. `connection` is not ours to set, and HTTP/2 forbids it. */
 const HEAD: ReadonlyArray<readonly [name: string, value: string]> = [
@@ -19,9 +19,14 @@ export function checkHead (reply: FastifyReply): void {
     throw new FST_SSE_STATUS_CODE(statusCode)
   }
   const type = reply.getHeader('content-type')
-  if (type !== undefined && String(type).split(';')[0]?.trim().toLowerCase() !== CONTENT_TYPE) {
+  if (type !== undefined && !isEventStream(String(type))) {
     throw new FST_SSE_CONTENT_TYPE(show(type))
   }
+}
+
+/** Whatever its case and its parameters. */
+export function isEventStream (type: string): boolean {
+  return type.split(';')[0]?.trim().toLowerCase() === CONTENT_TYPE
 }
 
 /** Takes back what was set, for another answer. */

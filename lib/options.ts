@@ -11,7 +11,10 @@ export interface ResolvedOptions {
   /** What goes out with the head: the reconnection time, or an empty comment. */
   readonly firstFrame: Frame
   readonly open: 'immediately' | 'first-event'
+  /** For what the source emits: the response schema's, or the option's. */
   readonly serializer: Serializer
+  /** For the messages of other options, which no schema describes. */
+  readonly optionSerializer: Serializer
   readonly buffer: BufferOptions
   /** Milliseconds. */
   readonly stallTimeout: number
@@ -55,6 +58,7 @@ const DEFAULTS: ResolvedOptions = {
   firstFrame: EMPTY_COMMENT,
   open: 'immediately',
   serializer: JSON.stringify,
+  optionSerializer: JSON.stringify,
   buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' },
   stallTimeout: 30_000,
   maxDuration: null,
@@ -95,7 +99,7 @@ export function resolveOptions (
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalid('options', 'an object', options)
 
   const given: Given = {}
-  const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.serializer
+  const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.optionSerializer
   for (const [name, value] of Object.entries(options)) {
     const check = CHECKS[name as keyof SseOptions]
     if (!Object.hasOwn(CHECKS, name)) throw unknown(name, known)
@@ -117,7 +121,7 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
     }
     return { open: value }
   },
-  serializer: (_value, _base, serializer) => ({ serializer }),
+  serializer: (_value, _base, serializer) => ({ serializer, optionSerializer: serializer }),
   buffer: (value, base) => ({ buffer: checkBuffer(value, base.buffer) }),
   stallTimeout: (value) => ({ stallTimeout: checkMilliseconds('stallTimeout', value, 1, MAX_DELAY) }),
   maxDuration: (value) => ({

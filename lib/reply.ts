@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { SseOptions } from '../types/index.ts'
-import { FST_SSE_IN_ON_SEND, FST_SSE_MAX_CONNECTIONS } from './errors.ts'
+import { FST_SSE_IN_ON_SEND, FST_SSE_MAX_CONNECTIONS, FST_SSE_NOT_A_STREAM_ROUTE } from './errors.ts'
 import { END_ID } from './event-id.ts'
 import type { Frame } from './frame.ts'
 import { checkHead } from './head.ts'
@@ -10,13 +10,16 @@ import { kPayload } from './payload.ts'
 import type { Payload } from './payload.ts'
 import type { Registry } from './registry.ts'
 import { PlainPayload, StreamPayload } from './response.ts'
-import { checkSource, discard } from './source.ts'
+import { checkSource, discard, streamOnlyKind } from './source.ts'
+import { BaseOptions } from './stream-options.ts'
 import type { EventStream } from './stream.ts'
 
 /** Makes `reply.sse()`. */
 export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
+  const base = new BaseOptions(defaults)
+
   return function sse (this: FastifyReply, source: unknown, options?: SseOptions): FastifyReply {
-    const resolved = resolveOptions(defaults, options)
+    const resolved = resolveOptions(base.of(this), options)
     checkSource(source)
     // Fastify's own way to say that there is an answer already.
     if (this.sent) return this.send()
@@ -54,6 +57,19 @@ export function yieldToErrorHandler (
 ): void {
   payloadOf(reply)?.yield(error)
   done()
+}
+
+/**
+ * The `onSend` and the `preSerialization` hook: an Observable is no answer without the route option `sse`. Fastify
+ * would take one for a stream of Node's, or make JSON of it.
+ */
+export function refuseStreamOnly (
+  _request: FastifyRequest, _reply: FastifyReply, payload: unknown,
+  done: (error: Error | null, payload?: unknown) => void
+): void {
+  const kind = streamOnlyKind(payload)
+  if (kind === null) done(null, payload)
+  else done(new FST_SSE_NOT_A_STREAM_ROUTE(kind))
 }
 
 function payloadOf (reply: FastifyReply): Payload | null {

@@ -30,6 +30,23 @@ export function checkSource (source: unknown): void {
   }
 }
 
+/** The same, for what the handler of a route with the option `sse` has returned. */
+export function checkReturned (source: unknown): void {
+  if (typeof source === 'function' || isInput(source) || isLog(source)) return
+  throw invalidSource(
+    source, 'return an Observable, an iterable, a stream of objects or a factory of one, or answer with reply.send() ' +
+    'and return the reply', 'a handler of a route with the option "sse" returned it: ')
+}
+
+/** What `value` is, if it can only have been meant for a stream: nothing else could be answered with it. */
+export function streamOnlyKind (value: unknown): string | null {
+  if (typeof value !== 'object' || value === null) return null
+  if (hasMethod(value, observable)) return 'an Observable'
+  return GENERATOR.test(Object.prototype.toString.call(value)) ? 'a generator' : null
+}
+
+const GENERATOR = /^\[object (?:Async)?Generator\]$/
+
 /**
  * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
  * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `sink.error`.
@@ -166,9 +183,9 @@ function isMessageLike (value: unknown): boolean {
   return typeof value === 'object' && value !== null && ('data' in value || 'type' in value || 'id' in value)
 }
 
-function invalidSource (value: unknown, hint: string): Error {
+function invalidSource (value: unknown, hint: string, origin = ''): Error {
   if (typeof value === 'string') hint = 'it would be sent character by character: give an Observable of it, of(string)'
   else if (isMessageLike(value)) hint = 'it is one message: give an Observable of it, of(message)'
   else if (isBytes(value)) hint = 'bytes have no events in them: parse them into messages, or answer with reply.send()'
-  return new FST_SSE_INVALID_SOURCE(describe(value), hint)
+  return new FST_SSE_INVALID_SOURCE(describe(value), origin + hint)
 }

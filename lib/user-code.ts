@@ -20,13 +20,13 @@ export function callUserCode (context: AsyncResource, code: () => unknown, onThr
 
 /** The last event of a stream that has failed with `error`, if `onError` gives one. */
 export function askOnError (
-  context: AsyncResource, request: FastifyRequest, { onError, serializer }: ResolvedOptions, error: unknown
+  context: AsyncResource, request: FastifyRequest, { onError, optionSerializer }: ResolvedOptions, error: unknown
 ): Frame | null {
   if (typeof onError !== 'function') return null
   let frame: Frame | null = null
   callUserCode(context, () => {
     const message = onError(error)
-    if (message !== undefined) frame = encodeFrame(message, serializer)
+    if (message !== undefined) frame = encodeFrame(message, optionSerializer)
   }, (thrown) => request.log.error({ err: thrown }, 'onError of an event stream threw'))
   return frame
 }

@@ -7,14 +7,16 @@ const { show, describe, ...constructors } = errors
 t.test('Should give each error its own code, a status and a prototype', async (t) => {
   const typeErrors = new Set([
     'FST_SSE_INVALID_OPTION', 'FST_SSE_UNKNOWN_OPTION', 'FST_SSE_INVALID_SOURCE', 'FST_SSE_INVALID_MESSAGE',
-    'FST_SSE_UNKNOWN_FIELD', 'FST_SSE_INVALID_FIELD', 'FST_SSE_RESERVED_ID', 'FST_SSE_SERIALIZATION'
+    'FST_SSE_UNKNOWN_FIELD', 'FST_SSE_INVALID_FIELD', 'FST_SSE_RESERVED_ID', 'FST_SSE_SERIALIZATION',
+    'FST_SSE_NOT_A_STREAM_ROUTE'
   ])
+  const statuses: Readonly<Record<string, number>> = { FST_SSE_MAX_CONNECTIONS: 503, FST_SSE_NOT_ACCEPTABLE: 406 }
   const cause = new Error('why')
   for (const [name, Constructor] of Object.entries(constructors)) {
     const error = new (Constructor as unknown as new (...args: unknown[]) => Error & { code: string, statusCode: number })(
       'one', 'two', 'three', { cause })
     t.equal(error.code, name)
-    t.equal(error.statusCode, name === 'FST_SSE_MAX_CONNECTIONS' ? 503 : 500)
+    t.equal(error.statusCode, statuses[name] ?? 500)
     t.equal(error.cause, cause)
     t.equal(error instanceof TypeError, typeErrors.has(name), `${name} is a ${typeErrors.has(name) ? 'TypeError' : 'plain Error'}`)
     t.ok(error instanceof Error)

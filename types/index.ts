@@ -1,28 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import type { ObservableInput } from 'rxjs'
 import type { EventLog } from './log.ts'
+import type { MessageEvent, SseValue } from './message.ts'
 
 export type * from './log.ts'
-
-/** One server-sent event (WHATWG HTML, 9.2): the shape that NestJS's `@Sse()` takes. Absent fields are not written. */
-export interface MessageEvent<T = unknown> {
-  /** A string goes out as it is, line by line; anything else, `null` too, through the serializer (JSON). */
-  readonly data?: T | undefined
-  /**
-   * What the browser sends back as `Last-Event-ID` when it reconnects: a finite number, or at most 1 024 characters of
-   * printable ASCII without outer spaces. `''` makes the browser forget the last id.
-   */
-  readonly id?: string | number | null | undefined
-  /** The event's name, without line ends; where there is none, browsers fire `message`. */
-  readonly type?: string | null | undefined
-  /** How long the browser waits before it reconnects, in whole milliseconds. It keeps that until it is told anew. */
-  readonly retry?: number | null | undefined
-  /** Text that clients ignore. */
-  readonly comment?: string | null | undefined
-}
-
-/** What a source may emit: a message, or a bare value that becomes a message's `data`. */
-export type SseValue<T = unknown> = MessageEvent<T> | string | number | boolean | null | readonly unknown[]
+export type { MessageEvent, SseEvents, SseMessage, SseValue } from './message.ts'
 
 /** What can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
 export type SseInput<T = unknown> = ObservableInput<SseValue<T>>

@@ -1,4 +1,4 @@
-import type { MessageEvent, SseValue } from './index.ts'
+import type { SseMessage, SseValue } from './message.ts'
 
 /**
  * Events in the order in which they were appended, each with an id, so that a client that comes back with the id of the
@@ -19,16 +19,17 @@ export interface EventLog<T = unknown> {
    * What cannot be contiguous begins with a gap: the id is unknown, malformed, of another log, or its successor is not
    * held any more. Then comes `gap`'s message, and all that is held.
    */
-  after<U = T> (lastEventId?: string, options?: EventLogReadOptions<T, U>): AsyncIterable<MessageEvent<U>>
+  after<U = T> (lastEventId?: string, options?: EventLogReadOptions<T, U>): AsyncIterable<SseMessage<U>>
 }
 
 /** An event of a log. */
-export interface LoggedEvent<T = unknown> extends MessageEvent<T> {
-  readonly id: string
-}
+export type LoggedEvent<T = unknown> = SseMessage<T> & { readonly id: string }
 
 export interface EventLogReadOptions<T = unknown, U = unknown> {
-  /** Which events the reader gets. It is called for each reader: `data` is made once for all of them, so leave it as it is. */
+  /**
+   * Which events the reader gets. It is called for each reader: `data` is made once for all of them, so leave it as it
+   * is.
+   */
   readonly filter?: ((event: LoggedEvent<T>) => boolean) | undefined
   /** What the reader gets in the event's stead. Its id is that of the event. */
   readonly map?: ((event: LoggedEvent<T>) => SseValue<U>) | undefined

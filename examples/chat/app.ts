@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import sse from 'fastify-rxjs-sse'
 import { Rooms } from './rooms.ts'
-import type { ChatMessage, OpenLog } from './rooms.ts'
+import type { ChatMessage, Logs } from './rooms.ts'
 
 const params = {
   type: 'object',
@@ -29,11 +29,12 @@ interface PostRoute extends RoomRoute {
   Body: { name: string, text: string, key?: string }
 }
 
-/** The chat, on logs of any kind. */
-export async function build (openLog: OpenLog, maxRooms = 100): Promise<FastifyInstance> {
+/** The chat, on logs of any kind, which are closed with it. */
+export async function build ({ openLog, close }: Logs, maxRooms = 100): Promise<FastifyInstance> {
   // Browsers open sockets ahead of need, and never come back to a stream that was answered 503.
   const app = Fastify({ bodyLimit: 16 * 1024, forceCloseConnections: true, return503OnClosing: false })
   const rooms = new Rooms(openLog, maxRooms)
+  app.addHook('onClose', close)
 
   // A browser whose stream breaks comes back after a second; after a restart, each at its own moment.
   await app.register(sse, { retry: 1000, shutdown: { retry: [500, 1500] } })
@@ -86,6 +87,7 @@ async function servePage (app: FastifyInstance): Promise<void> {
     ['/', 'page.html', 'text/html'],
     ['/page.css', 'page.css', 'text/css'],
     ['/page.js', 'page.js', 'text/javascript'],
+    ['/messages.js', 'messages.js', 'text/javascript'],
     ['/room.js', 'room.js', 'text/javascript'],
     ['/send.js', 'send.js', 'text/javascript']
   ] as const) {

@@ -11,7 +11,14 @@ export interface ChatMessage {
   readonly key: string
 }
 
-export type OpenLog = (room: string) => EventLog<ChatMessage>
+/** Where the rooms' logs come from. */
+export interface Logs {
+  readonly openLog: (room: string) => EventLog<ChatMessage>
+  readonly close: () => Promise<void>
+}
+
+/** What each room's log holds, and that who enters reads it from its start. */
+export const HISTORY = { maxEvents: 500, maxBytes: 1024 * 1024, from: 'start' } as const
 
 const RoomsFull = createError<[limit: number]>(
   'CHAT_ROOMS_FULL', 'There are people in each of %s rooms, and there may not be more: try again later', 503)
@@ -26,12 +33,12 @@ interface Room {
  * is forgotten: in memory that is its history too.
  */
 export class Rooms {
-  readonly #openLog: OpenLog
+  readonly #openLog: Logs['openLog']
   readonly #limit: number
   /** In the order in which they were last used. */
   readonly #rooms: Map<string, Room>
 
-  constructor (openLog: OpenLog, limit: number) {
+  constructor (openLog: Logs['openLog'], limit: number) {
     this.#openLog = openLog
     this.#limit = limit
     this.#rooms = new Map()

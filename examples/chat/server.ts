@@ -2,6 +2,8 @@ import cluster from 'node:cluster'
 import { MemoryEventLog } from 'fastify-rxjs-sse'
 import { build } from './app.ts'
 import { supervise } from './processes.ts'
+import { HISTORY } from './rooms.ts'
+import type { ChatMessage, Logs } from './rooms.ts'
 
 const { PORT = '3000', PROCESSES = '1', REDIS_URL } = process.env
 const count = Number(PROCESSES)
@@ -17,9 +19,7 @@ if (!Number.isInteger(count) || count < 1 || count > 64) {
 }
 
 async function serve (): Promise<void> {
-  const { openLog, close } = REDIS_URL === undefined ? openMemory() : await openRedis(REDIS_URL)
-  const app = await build(openLog)
-  app.addHook('onClose', close)
+  const app = await build(await openLogs())
 
   // Ends every stream; then nothing keeps the process running, but for the channel to the one that started it.
   for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -31,6 +31,15 @@ async function serve (): Promise<void> {
 
   const { port } = new URL(await app.listen({ port: Number(PORT) }))
   if (cluster.isPrimary) announce(Number(port))
+}
+
+async function openLogs (): Promise<Logs> {
+  if (REDIS_URL === undefined) {
+    return { openLog: () => new MemoryEventLog<ChatMessage>(HISTORY), close: async () => {} }
+  }
+  // Who runs on memory needs no client.
+  const { openRedis } = await import('./redis.ts')
+  return await openRedis(REDIS_URL)
 }
 
 function announce (port: number): void {

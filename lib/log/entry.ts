@@ -98,7 +98,7 @@ export class LogEntry implements LoggedEvent, Framed {
   }
 }
 
-/** An event as the user's code gets it, which may take it apart or spread it: a copy has no frame, and is encoded anew. */
+/** An event as the user's code gets it, which may spread it: a copy has no frame, and is encoded anew. */
 export class LogMessage implements LoggedEvent, Framed {
   readonly data: unknown
   readonly id: string

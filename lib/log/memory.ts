@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { MessageEvent, SseValue } from '../../types/index.ts'
+import type { SseMessage, SseValue } from '../../types/index.ts'
 import type { EventLog, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
 import { LogEntry, contentOf } from './entry.ts'
 import { checkReading, resolveLogOptions, showId } from './options.ts'
@@ -35,7 +35,7 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     return id
   }
 
-  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<MessageEvent<U>> {
+  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<SseMessage<U>> {
     checkReading(lastEventId, options)
     return new LogRange((wake) => this.#openCursor(lastEventId, wake), this.#options.gap, options)
   }

@@ -30,13 +30,13 @@ export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions
 }
 
 /** Throws for what `after()` was given. */
-export function checkReading (lastEventId: unknown, options: EventLogReadOptions<never, unknown>): void {
+export function checkReading (lastEventId: unknown, options: object): void {
   if (lastEventId !== undefined && typeof lastEventId !== 'string') {
     throw invalid('lastEventId', 'a string', lastEventId)
   }
   checkNames(options, READ_NAMES)
-  for (const name of READ_NAMES) {
-    if (options[name] !== undefined) checkFunction(name, options[name])
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined) checkFunction(name, value)
   }
 }
 

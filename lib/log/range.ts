@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Observable, observable } from 'rxjs'
 import type { EventLogGap, EventLogReadOptions } from '../../types/log.ts'
-import type { MessageEvent } from '../../types/index.ts'
+import type { MessageEvent, SseMessage } from '../../types/index.ts'
 import { readFields } from '../frame.ts'
 import { kPuller } from '../pull.ts'
 import type { Puller } from '../pull.ts'
@@ -42,13 +42,13 @@ export class Position {
 export type OpenCursor = (wake: () => void) => Cursor
 
 /** What `after()` gives: one part of a log, which each reader reads for itself. */
-export class LogRange<T, U> implements AsyncIterable<MessageEvent<U>> {
+export class LogRange<U> implements AsyncIterable<SseMessage<U>> {
   readonly #open: OpenCursor
   readonly #userCode: UserCode
 
-  constructor (open: OpenCursor, gap: ResolvedLogOptions['gap'], { filter, map }: EventLogReadOptions<T, U>) {
+  constructor (open: OpenCursor, gap: ResolvedLogOptions['gap'], options: object) {
     this.#open = open
-    this.#userCode = { gap, filter, map } as UserCode
+    this.#userCode = { ...options, gap }
   }
 
   /** For an event stream, which asks without a promise for each event. */
@@ -56,18 +56,18 @@ export class LogRange<T, U> implements AsyncIterable<MessageEvent<U>> {
     return new LogReader(this.#open, this.#userCode, true)
   }
 
-  [Symbol.asyncIterator] (): AsyncIterator<MessageEvent<U>> {
+  [Symbol.asyncIterator] (): AsyncIterator<SseMessage<U>> {
     return new LogIterator<U>(new LogReader(this.#open, this.#userCode, false))
   }
 
   /** For RxJS, whose `from()` lets go of an async iterator only when another value has come. */
-  [observable] (): Observable<MessageEvent<U>> {
+  [observable] (): Observable<SseMessage<U>> {
     return new Observable((subscriber) => {
       const reader = new LogReader(this.#open, this.#userCode, false)
       const emit = (): void => {
         try {
           for (let result = reader.next(); result !== null && !subscriber.closed; result = reader.next()) {
-            subscriber.next(result.value as MessageEvent<U>)
+            subscriber.next(result.value as SseMessage<U>)
           }
         } catch (error) {
           subscriber.error(error)
@@ -169,10 +169,10 @@ interface Asked<T> {
   reject (error: unknown): void
 }
 
-class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
+class LogIterator<U> implements AsyncIterableIterator<SseMessage<U>> {
   readonly #reader: LogReader
   /** There may be several, as with an async generator. */
-  readonly #asked: Array<Asked<IteratorResult<MessageEvent<U>>>>
+  readonly #asked: Array<Asked<IteratorResult<SseMessage<U>>>>
 
   constructor (reader: LogReader) {
     this.#reader = reader
@@ -180,14 +180,14 @@ class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
     reader.onReady = () => this.#answer()
   }
 
-  next (): Promise<IteratorResult<MessageEvent<U>>> {
+  next (): Promise<IteratorResult<SseMessage<U>>> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ resolve, reject })
       if (this.#asked.length === 1) this.#answer()
     })
   }
 
-  async return (): Promise<IteratorResult<MessageEvent<U>>> {
+  async return (): Promise<IteratorResult<SseMessage<U>>> {
     this.#reader.cancel()
     return { done: true, value: undefined }
   }
@@ -201,7 +201,7 @@ class LogIterator<U> implements AsyncIterableIterator<MessageEvent<U>> {
       try {
         const result = this.#reader.next()
         if (result === null && !this.#reader.isClosed) return
-        asked.resolve(result as IteratorResult<MessageEvent<U>> | null ?? { done: true, value: undefined })
+        asked.resolve(result as IteratorResult<SseMessage<U>> | null ?? { done: true, value: undefined })
       } catch (error) {
         asked.reject(error)
       }

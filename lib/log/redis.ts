@@ -1,4 +1,4 @@
-import type { MessageEvent, SseValue } from '../../types/index.ts'
+import type { SseMessage, SseValue } from '../../types/index.ts'
 import type { EventLog, EventLogLogger, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
 import { FST_SSE_INVALID_OPTION, FST_SSE_LOG_UNAVAILABLE, show } from '../errors.ts'
 import { contentOf } from './entry.ts'
@@ -87,7 +87,7 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
     }
   }
 
-  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<MessageEvent<U>> {
+  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<SseMessage<U>> {
     checkReading(lastEventId, options)
     const { from, gap } = this.#options
     return new LogRange((wake) => new RedisCursor(this.#stream, lastEventId, from, wake), gap, options)
