@@ -10,7 +10,9 @@ t.test('Should give each error its own code, a status and a prototype', async (t
     'FST_SSE_UNKNOWN_FIELD', 'FST_SSE_INVALID_FIELD', 'FST_SSE_RESERVED_ID', 'FST_SSE_SERIALIZATION',
     'FST_SSE_NOT_A_STREAM_ROUTE'
   ])
-  const statuses: Readonly<Record<string, number>> = { FST_SSE_MAX_CONNECTIONS: 503, FST_SSE_NOT_ACCEPTABLE: 406 }
+  const statuses: Readonly<Record<string, number>> = {
+    FST_SSE_MAX_CONNECTIONS: 503, FST_SSE_LOG_UNAVAILABLE: 503, FST_SSE_NOT_ACCEPTABLE: 406
+  }
   const cause = new Error('why')
   for (const [name, Constructor] of Object.entries(constructors)) {
     const error = new (Constructor as unknown as new (...args: unknown[]) => Error & { code: string, statusCode: number })(

@@ -2,7 +2,7 @@ import type { LogEntry } from './entry.ts'
 import { showId } from './options.ts'
 import { Gap, Position } from './range.ts'
 import type { Cursor } from './range.ts'
-import type { RedisStream } from './redis-stream.ts'
+import type { Page, RedisStream } from './redis-stream.ts'
 import type { Ring } from './ring.ts'
 import { BEFORE_ALL, compareStreamIds, isStreamId } from './stream-id.ts'
 
@@ -22,7 +22,8 @@ export class RedisCursor implements Cursor {
   #isKnown: boolean
   /** What it is told before the next entry. */
   #notice: Gap | Position | null
-  #page: readonly LogEntry[]
+  /** Kept while it is read, for others to share. */
+  #page: Page | null
   #index: number
   /** Where it reads in memory. */
   #ring: Ring | null
@@ -39,7 +40,7 @@ export class RedisCursor implements Cursor {
     this.#id = BEFORE_ALL
     this.#isKnown = true
     this.#notice = null
-    this.#page = []
+    this.#page = null
     this.#index = 0
     this.#ring = null
     this.#position = 0
@@ -58,7 +59,7 @@ export class RedisCursor implements Cursor {
       this.#notice = null
       return notice
     }
-    const entry = this.#page[this.#index++] ?? this.#nextInMemory(ring)
+    const entry = this.#page?.entries[this.#index++] ?? this.#nextInMemory(ring)
     if (entry !== null) this.#id = entry.id
     return entry
   }
@@ -98,6 +99,7 @@ export class RedisCursor implements Cursor {
     if (this.#ring === null) {
       if (!this.#isKnown || compareStreamIds(this.#id, this.#stream.floor) < 0) return this.#read()
       this.#enter(ring)
+      this.#page = null
     }
     const entry = ring.at(this.#position)
     if (entry === undefined) return null
@@ -133,7 +135,7 @@ export class RedisCursor implements Cursor {
       this.#notice = new Gap(asked, page.entries[0]?.id ?? null)
     }
     this.#isKnown = true
-    this.#page = page.entries
+    this.#page = page
     this.#index = 0
     // With nothing to give on the way there, it is where the page ends, or, at the very end, memory begins.
     if (page.entries.length > 0) return

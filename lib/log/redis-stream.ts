@@ -16,6 +16,9 @@ const FILL = 256
 /** How many older entries are read at a time. */
 const PAGE = 64
 
+/** How many pages are remembered as long as somebody reads them. */
+const MAX_RECENT_PAGES = 1_024
+
 /** How long a range read may take, in milliseconds, and how long until it is tried again. */
 const RANGE_TIMEOUT = 10_000
 const RETRY_DELAY = 500
@@ -40,7 +43,10 @@ export class RedisStream implements TailedStream {
   readonly #bounds: Bounds
   readonly #logger: EventLogLogger
   readonly #wakers: Set<() => void>
+  /** Those that are being read. */
   readonly #pages: Map<string, Promise<Page>>
+  /** Those that some reader still has, and others who follow can take. */
+  readonly #recentPages: Map<string, WeakRef<Page>>
   /** The newest entries, or `null` where they have not been read yet. */
   #ring: Ring | null
   /** The same, when the ring was filled. */
@@ -55,6 +61,7 @@ export class RedisStream implements TailedStream {
     this.#logger = logger
     this.#wakers = new Set()
     this.#pages = new Map()
+    this.#recentPages = new Map()
     this.#ring = null
     this.#floor = BEFORE_ALL
     this.#lastId = BEFORE_ALL
@@ -108,14 +115,16 @@ export class RedisStream implements TailedStream {
     if (this.#wakers.size > 0) void this.#fill()
   }
 
-  /** The entries that come after this one, read once for all who ask meanwhile. */
-  readPage (id: string): Promise<Page> {
+  /** The entries that come after this one, read once for many readers that are at the same place. */
+  async readPage (id: string): Promise<Page> {
+    const recent = this.#recentPages.get(id)?.deref()
+    if (recent !== undefined) return recent
     let page = this.#pages.get(id)
     if (page === undefined) {
       page = this.#readPage(id).finally(() => this.#pages.delete(id))
       this.#pages.set(id, page)
     }
-    return page
+    return await page
   }
 
   async #readPage (id: string): Promise<Page> {
@@ -123,7 +132,15 @@ export class RedisStream implements TailedStream {
     const isContiguous = String(raws[0]?.[0]) === id
     const entries = (isContiguous ? raws.slice(1) : raws).map((raw) => this.#parse(raw))
     const end = String(raws.at(-1)?.[0] ?? id)
-    return { isContiguous, entries: entries.filter((entry) => entry !== null), end }
+    const page = { isContiguous, entries: entries.filter((entry) => entry !== null), end }
+    // One that is not full is so only now.
+    if (isContiguous && raws.length > PAGE) this.#keepPage(id, page)
+    return page
+  }
+
+  #keepPage (id: string, page: Page): void {
+    if (this.#recentPages.size >= MAX_RECENT_PAGES) this.#recentPages.clear()
+    this.#recentPages.set(id, new WeakRef(page))
   }
 
   /** Reads the newest entries, and then what comes. */

@@ -23,21 +23,21 @@ setInterval(() => {
   hasProgress = false
 }, PATIENCE).unref()
 
-answer({ open, acknowledgeTurns, readAll, check, close, churn })
+answer({ open, acknowledgeTurns, readAll, herd, untilAllHave, check, close, churn })
 
 /** Opens connections, each of which must have its head. */
-async function open ({ port, path = '/events', count }) {
+async function open ({ port, path = '/events', count, lastEventId, lanes = LANES }) {
   let index = 0
-  await inLanes(count, async () => {
-    const [reader, opened] = openReader({ port, path, index: index++ })
+  await inLanes(count, lanes, async () => {
+    const [reader, opened] = openReader({ port, path, lastEventId, index: index++ })
     readers.push(reader)
     await opened
   })
 }
 
-async function inLanes (count, step) {
+async function inLanes (count, lanes, step) {
   let left = count
-  await Promise.all(Array.from({ length: Math.min(LANES, count) }, async () => {
+  await Promise.all(Array.from({ length: Math.min(lanes, count) }, async () => {
     while (left-- > 0) await step()
   }))
 }
@@ -90,6 +90,26 @@ async function readAll ({ port, path, events }) {
   await all
 }
 
+/** How many milliseconds it takes until all connections, which are opened at once, have so many events. */
+async function herd ({ port, count, lastEventId, events }) {
+  target = events
+  behind = count
+  hasProgress = true
+  const all = new Promise((resolve) => { endTurn = resolve })
+  const started = now()
+  await open({ port, path: '/herd', count, lastEventId, lanes: count })
+  await all
+  return now() - started
+}
+
+async function untilAllHave ({ events }) {
+  target = events
+  behind = readers.filter((reader) => reader.events < events).length
+  hasProgress = true
+  if (behind > 0) await new Promise((resolve) => { endTurn = resolve })
+  check({ events })
+}
+
 /** Every client has every event, and none twice. */
 function check ({ events }) {
   const wrong = readers.filter((reader) => reader.events !== events)
@@ -110,7 +130,7 @@ function close () {
 
 /** Connections that are closed as soon as they are open. */
 async function churn ({ port, count }) {
-  await inLanes(count, async () => {
+  await inLanes(count, LANES, async () => {
     const [reader, opened] = openReader({ port, path: '/events', index: 0 })
     await opened
     reader.close()

@@ -6,6 +6,9 @@ export const CONTESTANTS = [
 /** This plugin without one of the steps that make it cheap; measured where they are asked for. */
 export const VARIANTS = ['each-encodes', 'plain-path']
 
+/** What takes part only in the scenes that name it. */
+export const SPECIALISTS = ['json-stringify', 'response-schema', 'memory-log', 'redis-log']
+
 export const OURS = 'fastify-rxjs-sse'
 
 /** What the tables compare with. */
@@ -18,6 +21,10 @@ const TITLES = {
   'fastify-sse': '`@fastify/sse`',
   'each-encodes': 'each connection encodes',
   'plain-path': '`response.write`, not the socket\'s',
+  'json-stringify': '`JSON.stringify`',
+  'response-schema': 'response schema',
+  'memory-log': '**`MemoryEventLog`**',
+  'redis-log': '**`RedisEventLog`**',
   'nestjs': 'NestJS',
   'hono': 'Hono'
 }

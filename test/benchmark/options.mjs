@@ -1,11 +1,11 @@
 import { parseArgs } from 'node:util'
-import { CONTESTANTS, VARIANTS } from './contestants.mjs'
+import { CONTESTANTS, SPECIALISTS, VARIANTS } from './contestants.mjs'
 import { SCENES } from './scenes.mjs'
 
 const HELP = `Usage: node test/benchmark/run.mjs [options]
 
   --scene NAME,…     only these scenes: ${SCENES.map(({ name }) => name).join(', ')}
-  --only NAME,…      only these contestants: ${CONTESTANTS.join(', ')};
+  --only NAME,…      only these contestants: ${[...CONTESTANTS, ...SPECIALISTS].join(', ')};
                      or this plugin without one of its steps: ${VARIANTS.join(', ')}
   --rounds N         how often each is measured; 3
   --connections N    in all scenes, instead of their own number
@@ -35,7 +35,9 @@ export function parseOptions (args) {
   }
   const connections = numberOf('connections', values.connections)
   return {
-    contestants: values.only === undefined ? CONTESTANTS : pick('only', [...CONTESTANTS, ...VARIANTS], values.only),
+    contestants: values.only === undefined
+      ? [...CONTESTANTS, ...SPECIALISTS]
+      : pick('only', [...CONTESTANTS, ...VARIANTS, ...SPECIALISTS], values.only),
     scenes: SCENES
       .filter(({ name }) => pick('scene', SCENES.map((scene) => scene.name), values.scene).includes(name))
       .map((scene) => sizeScene(scene, values.quick, connections)),

@@ -17,7 +17,7 @@ export class Reader {
   #head
   #events
 
-  constructor ({ port, path, index }, { onOpen, onEvents, onEnd }) {
+  constructor ({ port, path, lastEventId, index }, { onOpen, onEvents, onEnd }) {
     this.#onOpen = onOpen
     this.#onEvents = onEvents
     this.#onEnd = onEnd
@@ -31,7 +31,8 @@ export class Reader {
       noDelay: true,
       onread: { buffer, callback: (length) => this.#read(buffer.subarray(0, length)) }
     })
-    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n\r\n`)
+    const resume = lastEventId === undefined ? '' : `last-event-id: ${lastEventId}\r\n`
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\n${resume}\r\n`)
     this.#socket.on('error', (error) => this.#end(error))
     this.#socket.on('close', () => this.#end(new Error(`closed by the server after ${this.#events} events`)))
   }

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { formatBounds } from './bounds.mjs'
+import { SPECIALISTS } from './contestants.mjs'
 import { Child } from './child.mjs'
 import { pickCores } from './cores.mjs'
 import { parseOptions } from './options.mjs'
@@ -55,7 +56,7 @@ async function runRound (round) {
 }
 
 function takesPart (scene, name) {
-  return scene.contestants === undefined || scene.contestants.includes(name)
+  return scene.contestants === undefined ? !SPECIALISTS.includes(name) : scene.contestants.includes(name)
 }
 
 async function measure (scene, name) {

@@ -62,6 +62,28 @@ export const SCENES = [{
   full: { connections: 5_000, milliseconds: 6_000 },
   quick: { connections: 100, milliseconds: 1_500 },
   run: heartbeats
+}, {
+  name: 'objects',
+  describe: ({ tokens }) => `Objects: one connection, ${tokens} events of ten fields from an async generator`,
+  contestants: ['json-stringify', 'response-schema'],
+  references: ['json-stringify'],
+  metrics: [CPU_PER_EVENT],
+  full: { tokens: 200_000 },
+  quick: { tokens: 5_000 },
+  run: stream
+}, {
+  name: 'herd',
+  describe: ({ connections, events, size }) =>
+    `Herd: ${connections} connections at once, each resumes from ${events} events of ${size} B ago`,
+  contestants: ['net', 'memory-log', 'redis-log'],
+  metrics: [
+    { key: 'live', title: 'until the last is live, ms', digits: 0 },
+    { key: 'cpu', title: 'CPU µs/event', digits: 2 },
+    { key: 'rss', title: 'peak of resident memory, MiB more', digits: 0 }
+  ],
+  full: { connections: 5_000, events: 1_000, size: 200 },
+  quick: { connections: 100, events: 100, size: 200 },
+  run: herd
 }]
 
 async function fanOut (server, client, { connections, events, size, turns, warmUp }) {
@@ -91,6 +113,20 @@ async function idle (server, client, { connections, warmUp }) {
     heap: (after.heap - before.heap) / connections / 1024,
     rss: (after.rss - before.rss) / connections / 1024
   }
+}
+
+/** All come back at once, and the time ends when the last of them has what it missed. */
+async function herd (server, client, { connections, events, size }) {
+  const { port } = await server.call('listen')
+  const lastEventId = await server.call('prepareHerd', { events, size })
+  const before = await server.call('measureMemory')
+  await server.call('startCpu')
+  const live = await client.call('herd', { port, count: connections, lastEventId, events })
+  const cpu = await server.call('stopCpu')
+  const peak = await server.call('peakMemory')
+  await server.call('emitOne', { size })
+  await client.call('untilAllHave', { events: events + 1 })
+  return { live, cpu: cpu / (connections * events), rss: (peak - before.rss) / 2 ** 20 }
 }
 
 /** How long the event loop was held at most. */

@@ -9,7 +9,7 @@ import { startProfile } from './profile.mjs'
 
 const [name, tokens, profile] = process.argv.slice(2)
 const { start } = await import(`./servers/${name}.mjs`)
-const { server, emit } = await start({ tokens: (toMessage) => createTokens(Number(tokens), toMessage) })
+const { server, emit, prepareHerd } = await start({ tokens: (toMessage) => createTokens(Number(tokens), toMessage) })
 
 /** The client tells here when all its connections have the turn's events. */
 const acknowledgements = createServer({ noDelay: true })
@@ -18,8 +18,21 @@ acknowledgements.on('connection', (socket) => socket.on('data', (bytes) => ackno
 
 let cpuBefore = process.cpuUsage()
 let stopProfile = null
+let peak = 0
+setInterval(() => { peak = Math.max(peak, process.memoryUsage.rss()) }, 20).unref()
 
-answer({ listen, emitTurns, startCpu, stopCpu, measureMemory, measureDelay, untilQuiet })
+answer({
+  listen,
+  emitTurns,
+  startCpu,
+  stopCpu,
+  measureMemory,
+  peakMemory,
+  measureDelay,
+  untilQuiet,
+  prepareHerd: ({ events, size }) => prepareHerd(Array.from({ length: events }, () => textOf(size))),
+  emitOne: ({ size }) => emit(textOf(size))
+})
 
 async function listen () {
   return { port: await listenOn(server), acknowledgements: await listenOn(acknowledgements) }
@@ -50,6 +63,7 @@ async function emitTurns ({ turns, events, size }) {
 }
 
 async function startCpu () {
+  peak = 0
   if (profile !== undefined) stopProfile = await startProfile(profile)
   cpuBefore = process.cpuUsage()
 }
@@ -68,6 +82,11 @@ async function measureMemory () {
   }
   const { heapUsed, rss } = process.memoryUsage()
   return { heap: heapUsed, rss }
+}
+
+/** The most resident memory since `startCpu()`. */
+async function peakMemory () {
+  return peak
 }
 
 /** The longest that the event loop was held, in milliseconds. */

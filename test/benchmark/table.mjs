@@ -5,8 +5,8 @@ import { median } from './statistics.mjs'
  * A table of medians in Markdown, each number with its ratios. `rounds` has, for each round, the metrics of each
  * contestant.
  */
-export function formatTable ({ metrics }, rounds, contestants) {
-  const references = REFERENCES.filter((name) => contestants.includes(name))
+export function formatTable ({ metrics, references: own = REFERENCES }, rounds, contestants) {
+  const references = own.filter((name) => contestants.includes(name))
   const head = ['', ...metrics.flatMap(({ title }) => [title, ...references.map((name) => `× ${titleOf(name)}`)])]
   const rows = contestants.map((name) => [
     titleOf(name),

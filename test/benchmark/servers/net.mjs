@@ -15,11 +15,18 @@ export async function start ({ tokens }) {
     socket.once('data', (request) => {
       socket.write(HEAD)
       if (request.includes('GET /tokens')) return sendAll(socket, tokens())
+      if (request.includes('GET /herd')) socket.write(missed)
       if (request.includes('GET /heartbeats')) beats.add(socket)
       else sockets.add(socket)
     })
   })
-  return { server, emit }
+  let missed = ''
+  return { server, emit, prepareHerd }
+
+  /** What all have missed is ready, too. */
+  function prepareHerd (texts) {
+    missed = Buffer.from(encodeChunk(texts.map((text) => `data: ${text}\n\n`).join('').slice(6, -2)))
+  }
 
   function emit (data) {
     const chunk = Buffer.from(encodeChunk(data))

@@ -1,0 +1,5 @@
+import { startObjects } from './objects.mjs'
+
+export function start (options) {
+  return startObjects(options, {})
+}
