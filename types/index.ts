@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify'
 import type { ObservableInput } from 'rxjs'
-import type { EventLog } from './log.ts'
 import type { MessageEvent, SseValue } from './message.ts'
 
 export type * from './log.ts'
@@ -18,8 +17,14 @@ export interface SseContext {
   readonly request: FastifyRequest
 }
 
-/** A source, or a log, which is read from where the client left off. */
-type SseInputOrLog<T> = SseInput<T> | EventLog<T>
+/** An `EventLog`, as far as a stream uses it: with how it can be filtered, one for `T` would not do for `unknown`. */
+interface SseLog<T> {
+  append (message: never): unknown
+  after (lastEventId?: string): AsyncIterable<SseValue<T>>
+}
+
+/** A source, or an `EventLog`, which is read from where the client left off. */
+type SseInputOrLog<T> = SseInput<T> | SseLog<T>
 
 /** Makes a source for one connection; not called for HEAD, for a client that has left, or that has seen the end. */
 export type SseFactory<T = unknown> = (context: SseContext) => SseInputOrLog<T> | PromiseLike<SseInputOrLog<T>>

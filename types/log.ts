@@ -1,4 +1,4 @@
-import type { SseMessage, SseValue } from './message.ts'
+import type { MessageEvent, SseMessage, SseValue } from './message.ts'
 
 /**
  * Events in the order in which they were appended, each with an id, so that a client that comes back with the id of the
@@ -19,21 +19,28 @@ export interface EventLog<T = unknown> {
    * What cannot be contiguous begins with a gap: the id is unknown, malformed, of another log, or its successor is not
    * held any more. Then comes `gap`'s message, and all that is held.
    */
-  after<U = T> (lastEventId?: string, options?: EventLogReadOptions<T, U>): AsyncIterable<SseMessage<U>>
+  after (lastEventId?: string, options?: EventLogFilter<T>): AsyncIterable<SseMessage<T>>
+  after (lastEventId: string | undefined, options: EventLogReadOptions<T> | undefined): AsyncIterable<MessageEvent>
 }
 
 /** An event of a log. */
 export type LoggedEvent<T = unknown> = SseMessage<T> & { readonly id: string }
 
-export interface EventLogReadOptions<T = unknown, U = unknown> {
+export interface EventLogFilter<T = unknown> {
   /**
    * Which events the reader gets. It is called for each reader: `data` is made once for all of them, so leave it as it
    * is.
    */
-  readonly filter?: ((event: LoggedEvent<T>) => boolean) | undefined
-  /** What the reader gets in the event's stead. Its id is that of the event. */
-  readonly map?: ((event: LoggedEvent<T>) => SseValue<U>) | undefined
+  readonly filter?: { filter (event: LoggedEvent<T>): boolean }['filter'] | undefined
+  readonly map?: undefined
 }
+
+export interface EventLogMap<T = unknown, U = unknown> extends Omit<EventLogFilter<T>, 'map'> {
+  /** What the reader gets in the event's stead. Its id is that of the event. */
+  readonly map: { map (event: LoggedEvent<T>): SseValue<U> }['map']
+}
+
+export type EventLogReadOptions<T = unknown, U = unknown> = EventLogFilter<T> | EventLogMap<T, U>
 
 /** What a reader has missed. */
 export interface EventLogGap {

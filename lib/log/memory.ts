@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { SseMessage, SseValue } from '../../types/index.ts'
-import type { EventLog, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import type { MessageEvent, SseMessage, SseValue } from '../../types/index.ts'
+import type { EventLog, EventLogFilter, EventLogMap, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
 import { LogEntry, contentOf } from './entry.ts'
 import { checkReading, resolveLogOptions, showId } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
@@ -35,12 +35,17 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     return id
   }
 
-  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<SseMessage<U>> {
+  after (lastEventId?: string, options?: EventLogFilter<T>): AsyncIterable<SseMessage<T>>
+  after<U> (lastEventId: string | undefined, options: EventLogMap<T, U>): AsyncIterable<SseMessage<U>>
+  after (lastEventId: string | undefined, options: EventLogReadOptions<T> | undefined): AsyncIterable<MessageEvent>
+  after (lastEventId?: string, options: object = {}): AsyncIterable<never> {
     checkReading(lastEventId, options)
-    return new LogRange((wake) => this.#openCursor(lastEventId, wake), this.#options.gap, options)
+    // Not what was given, which would be kept as long as someone reads.
+    const id = lastEventId === undefined ? '' : showId(lastEventId)
+    return new LogRange<never>((wake) => this.#openCursor(id, wake), this.#options.gap, options)
   }
 
-  #openCursor (lastEventId: string | undefined, wake: () => void): Cursor {
+  #openCursor (lastEventId: string | null, wake: () => void): Cursor {
     const ring = this.#ring
     ring.expire()
     const first = this.#firstItem(lastEventId)
@@ -70,13 +75,13 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
   }
 
   /** What a reader begins with: the position of an entry, or what it is told before. */
-  #firstItem (lastEventId: string | undefined): number | Gap | Position {
+  #firstItem (lastEventId: string | null): number | Gap | Position {
     const ring = this.#ring
-    if (lastEventId === undefined || lastEventId === '') {
+    if (lastEventId === '') {
       return this.#options.from === 'start' ? ring.start : new Position(this.#idAt(ring.end - 1))
     }
-    const next = this.#positionOf(lastEventId) + 1
-    return next >= ring.start && next <= ring.end ? next : new Gap(showId(lastEventId), ring.at(ring.start)?.id ?? null)
+    const next = lastEventId === null ? NaN : this.#positionOf(lastEventId) + 1
+    return next >= ring.start && next <= ring.end ? next : new Gap(lastEventId, ring.at(ring.start)?.id ?? null)
   }
 
   /** The first is 1, so that there is an id before it. */

@@ -1,4 +1,4 @@
-import type { EventLogGap, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import type { EventLogGap, EventLogOptions, EventLogMap } from '../../types/log.ts'
 import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION, show } from '../errors.ts'
 import { isId } from '../event-id.ts'
 import type { Bounds } from './ring.ts'
@@ -10,7 +10,7 @@ export interface ResolvedLogOptions {
 }
 
 const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
-const READ_NAMES: ReadonlyArray<keyof EventLogReadOptions> = ['filter', 'map']
+const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map']
 
 /** Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
 export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions {

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { Observable, observable } from 'rxjs'
-import type { EventLogGap, EventLogReadOptions } from '../../types/log.ts'
-import type { MessageEvent, SseMessage } from '../../types/index.ts'
+import type { EventLogGap, EventLogMap } from '../../types/log.ts'
+import type { MessageEvent } from '../../types/index.ts'
 import { readFields } from '../frame.ts'
 import { kPuller } from '../pull.ts'
 import type { Puller } from '../pull.ts'
@@ -42,7 +42,7 @@ export class Position {
 export type OpenCursor = (wake: () => void) => Cursor
 
 /** What `after()` gives: one part of a log, which each reader reads for itself. */
-export class LogRange<U> implements AsyncIterable<SseMessage<U>> {
+export class LogRange<Message extends MessageEvent> implements AsyncIterable<Message> {
   readonly #open: OpenCursor
   readonly #userCode: UserCode
 
@@ -56,18 +56,18 @@ export class LogRange<U> implements AsyncIterable<SseMessage<U>> {
     return new LogReader(this.#open, this.#userCode, true)
   }
 
-  [Symbol.asyncIterator] (): AsyncIterator<SseMessage<U>> {
-    return new LogIterator<U>(new LogReader(this.#open, this.#userCode, false))
+  [Symbol.asyncIterator] (): AsyncIterator<Message> {
+    return new LogIterator<Message>(new LogReader(this.#open, this.#userCode, false))
   }
 
   /** For RxJS, whose `from()` lets go of an async iterator only when another value has come. */
-  [observable] (): Observable<SseMessage<U>> {
+  [observable] (): Observable<Message> {
     return new Observable((subscriber) => {
       const reader = new LogReader(this.#open, this.#userCode, false)
       const emit = (): void => {
         try {
           for (let result = reader.next(); result !== null && !subscriber.closed; result = reader.next()) {
-            subscriber.next(result.value as SseMessage<U>)
+            subscriber.next(result.value as Message)
           }
         } catch (error) {
           subscriber.error(error)
@@ -81,7 +81,7 @@ export class LogRange<U> implements AsyncIterable<SseMessage<U>> {
 }
 
 /** What the user wants of a log. */
-type UserCode = EventLogReadOptions & Pick<ResolvedLogOptions, 'gap'>
+type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap'>
 
 type Item = { readonly done: false, readonly value: MessageEvent }
 
@@ -169,10 +169,10 @@ interface Asked<T> {
   reject (error: unknown): void
 }
 
-class LogIterator<U> implements AsyncIterableIterator<SseMessage<U>> {
+class LogIterator<Message> implements AsyncIterableIterator<Message> {
   readonly #reader: LogReader
   /** There may be several, as with an async generator. */
-  readonly #asked: Array<Asked<IteratorResult<SseMessage<U>>>>
+  readonly #asked: Array<Asked<IteratorResult<Message>>>
 
   constructor (reader: LogReader) {
     this.#reader = reader
@@ -180,14 +180,14 @@ class LogIterator<U> implements AsyncIterableIterator<SseMessage<U>> {
     reader.onReady = () => this.#answer()
   }
 
-  next (): Promise<IteratorResult<SseMessage<U>>> {
+  next (): Promise<IteratorResult<Message>> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ resolve, reject })
       if (this.#asked.length === 1) this.#answer()
     })
   }
 
-  async return (): Promise<IteratorResult<SseMessage<U>>> {
+  async return (): Promise<IteratorResult<Message>> {
     this.#reader.cancel()
     return { done: true, value: undefined }
   }
@@ -201,7 +201,7 @@ class LogIterator<U> implements AsyncIterableIterator<SseMessage<U>> {
       try {
         const result = this.#reader.next()
         if (result === null && !this.#reader.isClosed) return
-        asked.resolve(result as IteratorResult<SseMessage<U>> | null ?? { done: true, value: undefined })
+        asked.resolve(result as IteratorResult<Message> | null ?? { done: true, value: undefined })
       } catch (error) {
         asked.reject(error)
       }

@@ -1,5 +1,4 @@
 import type { LogEntry } from './entry.ts'
-import { showId } from './options.ts'
 import { Gap, Position } from './range.ts'
 import type { Cursor } from './range.ts'
 import type { Page, RedisStream } from './redis-stream.ts'
@@ -14,7 +13,8 @@ export class RedisCursor implements Cursor {
   readonly #stream: RedisStream
   readonly #wake: () => void
   readonly #from: 'now' | 'start'
-  readonly #lastEventId: string | undefined
+  /** `''` where there is none, and `null` where it can be no id. */
+  readonly #lastEventId: string | null
   #hasBegun: boolean
   /** It has read on from here, or begins after it. */
   #id: string
@@ -31,11 +31,11 @@ export class RedisCursor implements Cursor {
   #isReading: boolean
   #isClosed: boolean
 
-  constructor (stream: RedisStream, lastEventId: string | undefined, from: 'now' | 'start', wake: () => void) {
+  constructor (stream: RedisStream, lastEventId: string | null, from: 'now' | 'start', wake: () => void) {
     this.#stream = stream
     this.#wake = wake
     this.#from = from
-    this.#lastEventId = lastEventId === '' ? undefined : lastEventId
+    this.#lastEventId = lastEventId
     this.#hasBegun = false
     this.#id = BEFORE_ALL
     this.#isKnown = true
@@ -72,15 +72,15 @@ export class RedisCursor implements Cursor {
   #begin (ring: Ring): void {
     this.#hasBegun = true
     const id = this.#lastEventId
-    if (id === undefined) {
+    if (id === '') {
       if (this.#from === 'start') return
       this.#id = this.#stream.lastId
       // An empty stream has no id to come back with.
       if (this.#id !== BEFORE_ALL) this.#notice = new Position(this.#id)
       this.#enter(ring)
     } else {
-      this.#id = isStreamId(id) ? id : BEFORE_ALL
-      this.#isKnown = ring.at(positionAfter(ring, id) - 1)?.id === id
+      this.#id = id !== null && isStreamId(id) ? id : BEFORE_ALL
+      this.#isKnown = ring.at(positionAfter(ring, this.#id) - 1)?.id === id
     }
   }
 
@@ -131,8 +131,7 @@ export class RedisCursor implements Cursor {
     const isMissing = isFromStart ? !this.#isKnown : !page.isContiguous
     if (isMissing && !this.#isKnown && !isFromStart) page = await this.#stream.readPage(BEFORE_ALL)
     if (isMissing) {
-      const asked = this.#isKnown ? id : showId(this.#lastEventId ?? '')
-      this.#notice = new Gap(asked, page.entries[0]?.id ?? null)
+      this.#notice = new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null)
     }
     this.#isKnown = true
     this.#page = page
@@ -146,7 +145,6 @@ export class RedisCursor implements Cursor {
 
 /** Of the first entry in the ring that comes after an id. */
 function positionAfter (ring: Ring, id: string): number {
-  if (!isStreamId(id)) return ring.start
   let low = ring.start
   let high = ring.end
   while (low < high) {

@@ -1,8 +1,10 @@
-import type { SseMessage, SseValue } from '../../types/index.ts'
-import type { EventLog, EventLogLogger, EventLogOptions, EventLogReadOptions } from '../../types/log.ts'
+import type { MessageEvent, SseMessage, SseValue } from '../../types/index.ts'
+import type {
+  EventLog, EventLogFilter, EventLogLogger, EventLogMap, EventLogOptions, EventLogReadOptions
+} from '../../types/log.ts'
 import { FST_SSE_INVALID_OPTION, FST_SSE_LOG_UNAVAILABLE, show } from '../errors.ts'
 import { contentOf } from './entry.ts'
-import { checkReading, resolveLogOptions } from './options.ts'
+import { checkReading, resolveLogOptions, showId } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
 import { LogRange } from './range.ts'
 import { sendWithin } from './redis-client.ts'
@@ -87,10 +89,15 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
     }
   }
 
-  after<U = T> (lastEventId?: string, options: EventLogReadOptions<T, U> = {}): AsyncIterable<SseMessage<U>> {
+  after (lastEventId?: string, options?: EventLogFilter<T>): AsyncIterable<SseMessage<T>>
+  after<U> (lastEventId: string | undefined, options: EventLogMap<T, U>): AsyncIterable<SseMessage<U>>
+  after (lastEventId: string | undefined, options: EventLogReadOptions<T> | undefined): AsyncIterable<MessageEvent>
+  after (lastEventId?: string, options: object = {}): AsyncIterable<never> {
     checkReading(lastEventId, options)
     const { from, gap } = this.#options
-    return new LogRange((wake) => new RedisCursor(this.#stream, lastEventId, from, wake), gap, options)
+    // Not what was given, which would be kept as long as someone reads.
+    const id = lastEventId === undefined ? '' : showId(lastEventId)
+    return new LogRange<never>((wake) => new RedisCursor(this.#stream, id, from, wake), gap, options)
   }
 
   #trimByAge (): void {
