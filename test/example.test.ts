@@ -1,47 +1,18 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Page } from 'playwright-core'
 import { eventsOf } from './fixtures/app.ts'
 import { launchChromium } from './fixtures/browser.ts'
+import { startProgram } from './fixtures/program.ts'
+import type { Program } from './fixtures/program.ts'
 import { isMissing } from './fixtures/tool.ts'
 
-interface Example {
-  readonly address: string
-  /** Sends the signal; gives how the process ended. */
-  readonly end: (signal: NodeJS.Signals) => Promise<{ code: number | null, stderr: string, duration: number }>
-}
-
-/** The example as `npm start` runs it, on a free port. */
-async function startExample (t: Test): Promise<Example> {
-  const server = fileURLToPath(new URL('../examples/live/server.js', import.meta.url))
-  const child = spawn(process.execPath, [server], {
-    env: { ...process.env, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  const stderr = text(child.stderr)
-  const close = once(child, 'close')
-  t.teardown(async () => {
-    if (child.exitCode === null) child.kill('SIGKILL')
-    await close
-  })
-  const [line] = await Promise.race([once(child.stdout, 'data'), close.then(async () => [await stderr])])
-  const [, port] = /^Two live streams at http:\/\/localhost:(\d+)\n$/.exec(String(line)) ?? []
-  if (port === undefined) throw new Error(`no address: ${String(line)}`)
-  return {
-    address: `http://127.0.0.1:${port}`,
-    async end (signal) {
-      const start = performance.now()
-      child.kill(signal)
-      const [code] = await close as [number | null]
-      return { code, stderr: await stderr, duration: performance.now() - start }
-    }
-  }
+/** The example as `npm start` runs it. */
+function startExample (t: Test): Promise<Program> {
+  return startProgram(t, 'live/server.js', /^Two live streams at http:\/\/localhost:(\d+)\n$/)
 }
 
 /** A stream that is left when the test ends. */
