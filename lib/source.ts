@@ -53,9 +53,9 @@ const GENERATOR = /^\[object (?:Async)?Generator\]$/
  */
 export function subscribe (source: unknown, context: SseContext, sink: Sink): void {
   try {
-    const given = isFactory(source) ? callFactory(source, context) : source
-    if (isPromise(given) && !isInput(given)) sink.subscribed(new PromisedSource(given, context, sink))
-    else subscribeInput(inputOf(given, context), sink)
+    const given = openLog(isFactory(source) ? callFactory(source, context) : source, context)
+    if (isInput(given)) subscribeInput(given, sink)
+    else sink.subscribed(new PromisedSource(given, context, sink))
   } catch (error) {
     sink.error(error)
   }
@@ -119,7 +119,7 @@ class PromisedSource implements Subscription {
   readonly #sink: Sink
   #isClosed: boolean
 
-  constructor (promise: PromiseLike<unknown>, context: SseContext, sink: Sink) {
+  constructor (promise: unknown, context: SseContext, sink: Sink) {
     this.#context = context
     this.#sink = sink
     this.#isClosed = false
@@ -136,7 +136,8 @@ class PromisedSource implements Subscription {
   #open (source: unknown): void {
     if (this.#isClosed) return discard(source)
     try {
-      if (isInput(source) || isLog(source)) return subscribeInput(inputOf(source, this.#context), this.#sink)
+      if (isInput(source)) return subscribeInput(source, this.#sink)
+      if (isLog(source)) return subscribe(source, this.#context, this.#sink)
       if (source === undefined || typeof source === 'function' || isBytes(source)) {
         throw invalidSource(source, 'a promise gave it; give an Observable, an iterable or a stream of objects')
       }
@@ -160,10 +161,11 @@ function isInput (value: unknown): value is object {
 }
 
 /** A log is read from where the client left off. */
-function inputOf (source: unknown, { lastEventId }: SseContext): object {
-  const input: unknown = isLog(source) ? source.after(lastEventId) : source
-  if (isInput(input)) return input
-  throw invalidSource(input, 'after() of an event log returned it; return an async iterable')
+function openLog (source: unknown, { lastEventId }: SseContext): object | PromiseLike<unknown> {
+  if (!isLog(source)) return source as object
+  const events: unknown = source.after(lastEventId)
+  if (isInput(events) || isPromise(events)) return events
+  throw invalidSource(events, 'after() of an event log returned it; return an async iterable')
 }
 
 function isLog (value: unknown): value is EventLog {

@@ -152,7 +152,9 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   keyOf (value: unknown): FrameKey | null {
     const { overflow } = this.#options.buffer
     if (typeof overflow === 'string') return null
-    const { isBare, data, id } = readFields(value)
+    const { isBare, data, id, type } = readFields(value)
+    // Without either it is no event.
+    if (data === undefined && !isPresent(type)) return null
     const key = this.runInAsyncScope(() => overflow.latest(isBare ? { data } : value as MessageEvent))
     return key === undefined ? null : { key, hasId: isPresent(id) }
   }

@@ -20,7 +20,7 @@ export interface SseContext {
 /** An `EventLog`, as far as a stream uses it: with how it can be filtered, one for `T` would not do for `unknown`. */
 interface SseLog<T> {
   append (message: never): unknown
-  after (lastEventId?: string): AsyncIterable<SseValue<T>>
+  after (lastEventId?: string): AsyncIterable<SseValue<T>> | PromiseLike<AsyncIterable<SseValue<T>>>
 }
 
 /** A source, or an `EventLog`, which is read from where the client left off. */

@@ -43,8 +43,10 @@ export class LogEntry implements LoggedEvent, Framed {
   /** What it counts for where the log is bounded by bytes. */
   readonly size: number
   readonly #content: Content
-  #frame: Frame
-  #serializer: Serializer
+  readonly #json: Frame
+  /** Of the serializer that was last asked for, besides JSON. */
+  #frame: Frame | null
+  #serializer: Serializer | null
   /** Data made of the text lives as long as someone uses it: in memory it takes several times what the text does. */
   #message: WeakRef<LogMessage> | null
 
@@ -52,10 +54,11 @@ export class LogEntry implements LoggedEvent, Framed {
     this.id = id
     this.time = time
     this.#content = content
-    this.#frame = encode(id, content)
-    this.#serializer = JSON.stringify
+    this.#json = encode(id, content)
+    this.#frame = null
+    this.#serializer = null
     this.#message = null
-    this.size = sizeOf(this.#frame)
+    this.size = sizeOf(this.#json)
   }
 
   /** For the user's code: the same for all who ask while someone uses it. */
@@ -85,16 +88,13 @@ export class LogEntry implements LoggedEvent, Framed {
   }
 
   [kFrame] (serializer: Serializer): Frame {
-    if (this.#serializer !== serializer) {
-      this.#frame = this.#encodeWith(serializer)
+    const content = this.#content
+    if (serializer === JSON.stringify || !content.isJson) return this.#json
+    if (this.#frame === null || this.#serializer !== serializer) {
+      this.#frame = encode(this.id, { ...content, text: serialize(this.data, serializer) })
       this.#serializer = serializer
     }
     return this.#frame
-  }
-
-  #encodeWith (serializer: Serializer): Frame {
-    const isText = serializer === JSON.stringify || !this.#content.isJson
-    return encode(this.id, isText ? this.#content : { ...this.#content, text: serialize(this.data, serializer) })
   }
 }
 

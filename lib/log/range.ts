@@ -5,6 +5,8 @@ import type { MessageEvent } from '../../types/index.ts'
 import { readFields } from '../frame.ts'
 import { kPuller } from '../pull.ts'
 import type { Puller } from '../pull.ts'
+import { Resumptions } from '../resumptions.ts'
+import type { Resumable } from '../resumptions.ts'
 import type { LogEntry, LogMessage } from './entry.ts'
 import { gapEvent } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
@@ -66,7 +68,7 @@ export class LogRange<Message extends MessageEvent> implements AsyncIterable<Mes
       const reader = new LogReader(this.#open, this.#userCode, false)
       const emit = (): void => {
         try {
-          for (let result = reader.next(); result !== null && !subscriber.closed; result = reader.next()) {
+          for (let result = reader.next(); result !== null; result = reader.next()) {
             subscriber.next(result.value as Message)
           }
         } catch (error) {
@@ -80,13 +82,19 @@ export class LogRange<Message extends MessageEvent> implements AsyncIterable<Mes
   }
 }
 
+/** How many events a reader may leave out at a time: to hold all of a long log against a filter takes milliseconds. */
+const MAX_SKIPPED = 100
+
+/** Readers that have left out so many, and go on when others have had their turn. */
+const SKIPPING = new Resumptions()
+
 /** What the user wants of a log. */
 type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap'>
 
 type Item = { readonly done: false, readonly value: MessageEvent }
 
 /** Reads a log for one reader: what it wants of it, as it wants it. */
-class LogReader implements Puller {
+class LogReader implements Puller, Resumable {
   readonly #userCode: UserCode
   readonly #isStream: boolean
   /** In which the user's code runs, whoever appends. */
@@ -110,7 +118,11 @@ class LogReader implements Puller {
 
   next (): Item | null {
     try {
-      while (!this.#isClosed) {
+      for (let skipped = 0; !this.#isClosed; skipped++) {
+        if (skipped === MAX_SKIPPED) {
+          SKIPPING.add(this)
+          break
+        }
         const item = this.#cursor.next()
         if (item === null) break
         const value = this.#valueOf(item)
@@ -123,6 +135,10 @@ class LogReader implements Puller {
     }
     this.#isWaiting = true
     return null
+  }
+
+  resume (): void {
+    this.#wake()
   }
 
   cancel (): void {

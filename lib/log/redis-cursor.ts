@@ -28,6 +28,7 @@ export class RedisCursor implements Cursor {
   /** Where it reads in memory. */
   #ring: Ring | null
   #position: number
+  #hasEntered: boolean
   #isReading: boolean
   #isClosed: boolean
 
@@ -44,6 +45,7 @@ export class RedisCursor implements Cursor {
     this.#index = 0
     this.#ring = null
     this.#position = 0
+    this.#hasEntered = false
     this.#isReading = false
     this.#isClosed = false
     stream.listen(wake)
@@ -88,6 +90,7 @@ export class RedisCursor implements Cursor {
   #enter (ring: Ring): void {
     this.#ring = ring
     this.#position = positionAfter(ring, this.#id)
+    this.#hasEntered = true
   }
 
   #nextInMemory (ring: Ring): LogEntry | null {
@@ -98,6 +101,8 @@ export class RedisCursor implements Cursor {
     }
     if (this.#ring === null) {
       if (!this.#isKnown || compareStreamIds(this.#id, this.#stream.floor) < 0) return this.#read()
+      // A page may have more than the connection that reads the end.
+      if (compareStreamIds(this.#id, this.#stream.lastId) > 0) return null
       this.#enter(ring)
       this.#page = null
     }
@@ -128,7 +133,9 @@ export class RedisCursor implements Cursor {
     const id = this.#id
     let page = await this.#stream.readPage(id)
     const isFromStart = id === BEFORE_ALL
-    const isMissing = isFromStart ? !this.#isKnown : !page.isContiguous
+    const isMissing = isFromStart
+      ? !this.#isKnown || (this.#hasEntered && page.start !== this.#stream.first)
+      : !page.isContiguous
     if (isMissing && !this.#isKnown && !isFromStart) page = await this.#stream.readPage(BEFORE_ALL)
     if (isMissing) {
       this.#notice = new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null)
@@ -138,8 +145,10 @@ export class RedisCursor implements Cursor {
     this.#index = 0
     // With nothing to give on the way there, it is where the page ends, or, at the very end, memory begins.
     if (page.entries.length > 0) return
-    const { floor } = this.#stream
+    const { floor, lastId } = this.#stream
     this.#id = page.end !== id || compareStreamIds(id, floor) >= 0 ? page.end : floor
+    // Redis has lost what the reader has had: all that comes is new.
+    if (isMissing && compareStreamIds(this.#id, lastId) > 0) this.#id = lastId
   }
 }
 

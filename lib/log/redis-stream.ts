@@ -28,6 +28,8 @@ export interface Page {
   /** The entry that they were to come after is there: nothing is missing between. */
   readonly isContiguous: boolean
   readonly entries: readonly LogEntry[]
+  /** The id of the first of them, even if it is no event; `null` where there is none. */
+  readonly start: string | null
   /** The id of the last of them, even if it is no event, or that which they were to come after. */
   readonly end: string
 }
@@ -52,6 +54,8 @@ export class RedisStream implements TailedStream {
   /** The same, when the ring was filled. */
   #floor: string
   #lastId: string
+  #first: string | null
+  #isAway: boolean
 
   constructor (key: string, client: RedisClient, bounds: Bounds, logger: EventLogLogger) {
     this.key = key
@@ -65,6 +69,8 @@ export class RedisStream implements TailedStream {
     this.#ring = null
     this.#floor = BEFORE_ALL
     this.#lastId = BEFORE_ALL
+    this.#first = null
+    this.#isAway = false
     this.#tail.addLogger(logger)
   }
 
@@ -74,6 +80,15 @@ export class RedisStream implements TailedStream {
 
   get lastId (): string {
     return this.#lastId
+  }
+
+  /** The first entry that the stream has ever had, if it was empty when the ring was filled. */
+  get first (): string | null {
+    return this.#first
+  }
+
+  get maxEvents (): number {
+    return this.#bounds.maxEvents
   }
 
   /** Calls `wake` when there is more. */
@@ -96,6 +111,7 @@ export class RedisStream implements TailedStream {
   push (entries: readonly RawEntry[]): void {
     const ring = this.#ring
     if (ring === null) return
+    if (this.#lastId === BEFORE_ALL) this.#first = idOf(entries[0])
     for (const raw of entries) {
       if (compareStreamIds(String(raw[0]), this.#lastId) <= 0) continue
       this.#lastId = String(raw[0])
@@ -105,10 +121,8 @@ export class RedisStream implements TailedStream {
     this.#wakeAll()
   }
 
-  async verify (connection: RedisClient): Promise<void> {
-    if (this.#lastId === BEFORE_ALL) return
-    const found = await sendWithin(connection, ['XRANGE', this.key, this.#lastId, this.#lastId], RANGE_TIMEOUT)
-    if ((found as readonly unknown[]).length > 0) return
+  async verify (connection: RedisClient, isFull: boolean): Promise<void> {
+    if (await this.#isHeld(connection, isFull)) return
     // Readers find another ring, and see for themselves what they have missed.
     this.#tail.delete(this)
     this.#ring = null
@@ -129,10 +143,11 @@ export class RedisStream implements TailedStream {
 
   async #readPage (id: string): Promise<Page> {
     const raws = await this.#range(['XRANGE', this.key, id, '+', 'COUNT', String(PAGE + 1)])
-    const isContiguous = String(raws[0]?.[0]) === id
+    const isContiguous = idOf(raws[0]) === id
     const entries = (isContiguous ? raws.slice(1) : raws).map((raw) => this.#parse(raw))
-    const end = String(raws.at(-1)?.[0] ?? id)
-    const page = { isContiguous, entries: entries.filter((entry) => entry !== null), end }
+    const start = idOf(raws[0])
+    const end = idOf(raws.at(-1)) ?? id
+    const page = { isContiguous, entries: entries.filter((entry) => entry !== null), start, end }
     // One that is not full is so only now.
     if (isContiguous && raws.length > PAGE) this.#keepPage(id, page)
     return page
@@ -148,7 +163,8 @@ export class RedisStream implements TailedStream {
     try {
       const raws = await this.#range(['XREVRANGE', this.key, '+', '-', 'COUNT', String(FILL)])
       if (this.#isNeeded) this.#begin(raws.toReversed())
-    } catch {
+    } catch (error) {
+      this.#lost(error)
       setTimeout(() => { if (this.#isNeeded) void this.#fill() }, RETRY_DELAY).unref()
     }
   }
@@ -159,10 +175,36 @@ export class RedisStream implements TailedStream {
 
   #begin (raws: readonly RawEntry[]): void {
     this.#ring = new Ring(this.#bounds)
-    this.#floor = raws.length < FILL ? BEFORE_ALL : String(raws[0]?.[0])
+    this.#floor = raws.length < FILL ? BEFORE_ALL : idOf(raws[0]) ?? BEFORE_ALL
     this.#lastId = BEFORE_ALL
     this.push(raws)
+    if (raws.length > 0) this.#first = null
     this.#tail.add(this)
+    if (!this.#isAway) return
+    this.#isAway = false
+    this.#logger.info({ key: this.key }, 'an event log is read from Redis again')
+  }
+
+  /** Told once, and not where all logs are known to be away. */
+  #lost (error: unknown): void {
+    if (this.#isAway || this.#tail.isAway || !this.#isNeeded) return
+    this.#isAway = true
+    this.#logger.warn({ err: error, key: this.key }, 'an event log cannot be read from Redis; its readers wait until it can')
+  }
+
+  /** Whether nothing can be missing between the last entry and what comes now. */
+  async #isHeld (connection: RedisClient, isFull: boolean): Promise<boolean> {
+    const id = this.#lastId
+    const command = id === BEFORE_ALL ? ['XLEN', this.key] : ['XRANGE', this.key, id, id]
+    try {
+      const reply = await sendWithin(connection, command, RANGE_TIMEOUT)
+      // Of what was empty, Redis trims nothing before it is full.
+      return id === BEFORE_ALL ? !isFull || Number(reply) < this.maxEvents : (reply as readonly unknown[]).length > 0
+    } catch (error) {
+      // The key is that of something else now. The other streams go on.
+      if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return false
+      throw error
+    }
   }
 
   async #range (command: readonly string[]): Promise<readonly RawEntry[]> {
@@ -182,4 +224,8 @@ export class RedisStream implements TailedStream {
   #wakeAll (): void {
     for (const wake of this.#wakers) wake()
   }
+}
+
+function idOf (raw: RawEntry | undefined): string | null {
+  return raw === undefined ? null : String(raw[0])
 }

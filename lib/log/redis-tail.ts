@@ -11,9 +11,11 @@ export interface TailedStream {
   readonly key: string
   /** Entries after this one are missing. */
   readonly lastId: string
+  /** Of so many entries, none is trimmed. */
+  readonly maxEvents: number
   push (entries: readonly RawEntry[]): void
-  /** The connection was lost, and is there again: what Redis had last may be gone. */
-  verify (connection: RedisClient): Promise<void>
+  /** What Redis had last may be gone: the connection was lost, or so much has come at once that Redis is full of it. */
+  verify (connection: RedisClient, isFull: boolean): Promise<void>
 }
 
 /** How long one read waits, in milliseconds: a Redis that is gone without a word is noticed after that. */
@@ -71,6 +73,11 @@ export class RedisTail {
     client.on('end', () => this.#disconnect())
   }
 
+  /** Redis cannot be read, and the loggers have been told. */
+  get isAway (): boolean {
+    return this.#failures > 0
+  }
+
   addLogger (logger: EventLogLogger): void {
     this.#loggers.add(logger)
   }
@@ -94,9 +101,13 @@ export class RedisTail {
     this.#isRunning = true
     while (this.#streams.size > 0) {
       try {
-        this.#connection ??= await this.#connect()
-        if (this.#failures > 0) await this.#found(this.#connection)
-        await this.#read(this.#connection)
+        const connection = this.#connection
+        if (connection?.isOpen !== true) {
+          this.#connection = await this.#connect()
+        } else {
+          if (this.isAway) await this.#found(connection)
+          await this.#read(connection)
+        }
       } catch (error) {
         await this.#lost(error)
       }
@@ -109,12 +120,17 @@ export class RedisTail {
     const socket = { ...this.#client.options?.socket, reconnectStrategy: false }
     const connection = this.#client.duplicate({ socket })
     connection.on('error', () => {})
+    const timer = setTimeout(() => connection.destroy(), PATIENCE)
     try {
       await connection.connect()
+      if (!this.#client.isOpen) throw new Error('its client was closed')
     } catch (error) {
       if (connection.isOpen) connection.destroy()
       throw error
+    } finally {
+      clearTimeout(timer)
     }
+    if (this.#streams.size === 0) connection.unref()
     return connection
   }
 
@@ -130,7 +146,7 @@ export class RedisTail {
     } finally {
       this.#isReading = false
     }
-    for (const [key, entries] of streamsOf(reply)) this.#dispatch(key, entries)
+    for (const [key, entries] of streamsOf(reply)) await this.#dispatch(connection, key, entries)
   }
 
   /** Where to read on, for each key: from the first that any of its streams is missing. */
@@ -143,13 +159,15 @@ export class RedisTail {
     return positions
   }
 
-  #dispatch (key: string, entries: readonly RawEntry[]): void {
+  async #dispatch (connection: RedisClient, key: string, entries: readonly RawEntry[]): Promise<void> {
     if (key === this.#controlKey) {
       this.#controlId = String(entries.at(-1)?.[0] ?? this.#controlId)
       return
     }
     for (const stream of this.#streams) {
-      if (stream.key === key) stream.push(entries)
+      if (stream.key !== key) continue
+      if (entries.length >= Math.min(COUNT, stream.maxEvents)) await stream.verify(connection, true)
+      stream.push(entries)
     }
   }
 
@@ -164,6 +182,7 @@ export class RedisTail {
 
   async #lost (error: unknown): Promise<void> {
     this.#disconnect()
+    if (this.#streams.size === 0) return
     if (this.#failures++ === 0) {
       for (const logger of this.#loggers) {
         logger.warn({ err: error }, 'event logs cannot be read from Redis; their readers wait until it is back')
@@ -180,7 +199,7 @@ export class RedisTail {
   }
 
   async #found (connection: RedisClient): Promise<void> {
-    await Promise.all([...this.#streams].map((stream) => stream.verify(connection)))
+    await Promise.all([...this.#streams].map((stream) => stream.verify(connection, false)))
     this.#failures = 0
     for (const logger of this.#loggers) logger.info({}, 'event logs are read from Redis again')
   }

@@ -68,9 +68,10 @@ export class Ring {
   }
 
   #shift (): void {
-    const entry = this.#entries[this.#head]
-    this.#bytes -= entry?.size ?? 0
-    this.#lastReleased = entry ?? null
+    // It is called only where there is one.
+    const entry = this.#entries[this.#head] as LogEntry
+    this.#bytes -= entry.size
+    this.#lastReleased = entry
     this.#entries[this.#head++] = undefined
     this.#start++
     // Array.prototype.shift() would move all that is behind, each time.
