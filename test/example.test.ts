@@ -57,7 +57,9 @@ t.test('Should stream the same measurements to all who watch, and end on SIGTERM
   const idle = connect(Number(new URL(address).port), '127.0.0.1').on('error', () => {})
   t.teardown(() => idle.destroy())
   await once(idle, 'connect')
-  const { code, stderr, duration } = await end('SIGTERM')
+  const start = performance.now()
+  const { code, stderr } = await end('SIGTERM')
+  const duration = performance.now() - start
   t.equal(code, 0)
   t.equal(stderr, '')
   t.ok(duration < 1000, `ended after ${duration} ms`)
@@ -119,7 +121,9 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
 
   t.test('Should end on SIGINT with the page open, which then waits for it to come back', async (t) => {
     t.same(complaints, [])
-    const { code, stderr, duration } = await end('SIGINT')
+    const start = performance.now()
+    const { code, stderr } = await end('SIGINT')
+    const duration = performance.now() - start
     t.equal(code, 0)
     t.equal(stderr, '')
     t.ok(duration < 1000, `ended after ${duration} ms`)
