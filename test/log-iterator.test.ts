@@ -113,5 +113,5 @@ t.test('Should give who only asks again what has come meanwhile', async (t) => {
   t.match(puller?.next(), { done: false, value: { data: 1 } })
   puller?.cancel()
   await log.append(2)
-  t.equal(puller?.next(), null)
+  t.same(puller?.next(), { done: true, value: undefined })
 })

@@ -54,11 +54,12 @@ for (const { lastEventId, options, code, message } of [
   {
     options: { filters: () => true },
     code: UNKNOWN,
-    message: 'The option "filters" is not known here; there are filter, map'
+    message: 'The option "filters" is not known here; there are filter, map, signal'
   },
   { options: { from: 'start' }, code: UNKNOWN, message: /"from" is not known here/ },
   { options: { filter: 'mine' }, code: INVALID, message: 'The option "filter" must be a function; it is \'mine\'' },
-  { options: { map: null }, code: INVALID, message: 'The option "map" must be a function; it is null' }
+  { options: { map: null }, code: INVALID, message: 'The option "map" must be a function; it is null' },
+  { options: { signal: true }, code: INVALID, message: 'The option "signal" must be an AbortSignal; it is true' }
 ]) {
   t.test(`Should refuse at once to read with ${JSON.stringify({ lastEventId, options })}: ${message}`, async (t) => {
     const log = new MemoryEventLog()

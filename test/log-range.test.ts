@@ -217,3 +217,43 @@ t.test('Should let others go on while a filter leaves out all of a long log', as
     reader.leave()
   }
 })
+
+t.test('Should end what is read when the signal fires', async (t) => {
+  for (const kind of READER_KINDS) {
+    const log = new MemoryEventLog<number>({ from: 'start' })
+    await log.append(0)
+    let calls = 0
+    const controller = new AbortController()
+    const { signal } = controller
+    const filter = (): boolean => ++calls > 0
+    const reader = readLog(kind, log, undefined, { filter, signal })
+    reader.pull(2)
+    await settle()
+    t.same(data(reader.got), [0], kind)
+    controller.abort()
+    await settle()
+    calls = 0
+    await log.append(1)
+    await settle()
+    t.same({ data: data(reader.got).slice(0, 2), calls, errors: reader.errors }, { data: [0], calls: 0, errors: [] }, kind)
+    const late = readLog(kind, log, undefined, { filter, signal })
+    late.pull(1)
+    await settle()
+    t.same({ got: late.got, calls }, { got: [], calls: 0 }, `${kind}: it had fired before`)
+  }
+})
+
+t.test('Should let go of a generator that reads a log', async (t) => {
+  const log = new MemoryEventLog<number>()
+  const controller = new AbortController()
+  let calls = 0
+  const filter = (): boolean => ++calls > 0
+  const ended = (async () => {
+    for await (const _event of log.after(undefined, { filter, signal: controller.signal }));
+  })()
+  await settle()
+  controller.abort()
+  await ended
+  await log.append(1)
+  t.equal(calls, 0)
+})

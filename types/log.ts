@@ -33,6 +33,11 @@ export interface EventLogFilter<T = unknown> {
    */
   readonly filter?: { filter (event: LoggedEvent<T>): boolean }['filter'] | undefined
   readonly map?: undefined
+  /**
+   * Ends what is read, at once: for an async generator that reads a log, and would hear that its own reader has left
+   * only with the next event.
+   */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface EventLogMap<T = unknown, U = unknown> extends Omit<EventLogFilter<T>, 'map'> {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import sse from 'fastify-rxjs-sse'
+import type { EventLog } from 'fastify-rxjs-sse'
 import { Rooms } from './rooms.ts'
 import type { ChatMessage, Logs } from './rooms.ts'
 
@@ -41,11 +42,10 @@ export async function build ({ openLog, close }: Logs, maxRooms = 100): Promise<
 
   // What came after the last message that this browser has seen, and then what comes.
   app.get<RoomRoute>('/rooms/:room/events', { schema: { params } }, ({ params: { room } }, reply) =>
-    reply.sse<ChatMessage | number>(({ lastEventId, signal }) => startWith(
-      // Without an id: it is no part of the history.
-      { type: 'server', data: process.pid },
-      rooms.enter(room, signal).after(lastEventId)
-    ), { lastEventIdQuery: 'lastEventId' }))
+    reply.sse<ChatMessage | number>(
+      ({ lastEventId, signal }) => withServer(rooms.enter(room, signal), lastEventId, signal),
+      { lastEventIdQuery: 'lastEventId' }
+    ))
 
   app.post<PostRoute>('/rooms/:room/messages', { schema: { params, body } }, async ({ params, body }, reply) => {
     const { name, text, key = randomUUID() } = body
@@ -57,27 +57,11 @@ export async function build ({ openLog, close }: Logs, maxRooms = 100): Promise<
   return app
 }
 
-/**
- * One value, and then those of the source, at the reader's speed. A generator would say it in two lines, but one that
- * waits within `yield *` hears that its reader has left when the next value comes, which in a quiet room is never.
- */
-function startWith<A, B> (first: A, source: AsyncIterable<B>): AsyncIterable<A | B> {
-  return {
-    [Symbol.asyncIterator] () {
-      const iterator = source[Symbol.asyncIterator]()
-      let isFirst = true
-      return {
-        async next () {
-          if (!isFirst) return await iterator.next()
-          isFirst = false
-          return { done: false, value: first }
-        },
-        async return () {
-          return await iterator.return?.() ?? { done: true, value: undefined }
-        }
-      }
-    }
-  }
+/** Which process serves the connection, which is no part of the history and so has no id; and then the room. */
+async function * withServer (log: EventLog<ChatMessage>, lastEventId: string | undefined, signal: AbortSignal) {
+  yield { type: 'server', data: process.pid }
+  // Without the signal, a generator that waits here would hear that its reader has left only with the next message.
+  yield * log.after(lastEventId, { signal })
 }
 
 /** The page, as it is: there is no build step. */

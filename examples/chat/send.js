@@ -1,5 +1,6 @@
 const TRIES = 8
-/** Between two tries, in milliseconds. */
+/** How long one may take, and how long until the next, in milliseconds. */
+const TIMEOUT = 10_000
 const PAUSE = 1000
 
 /** For one message, however often it is sent. */
@@ -27,7 +28,8 @@ async function post (room, message) {
     const response = await fetch(`/rooms/${room}/messages`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(message)
+      body: JSON.stringify(message),
+      signal: AbortSignal.timeout(TIMEOUT)
     })
     if (response.ok) return null
     const { message: reason } = await response.json()

@@ -25,7 +25,7 @@ async function serve (): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, async () => {
       await app.close()
-      if (cluster.isWorker) process.disconnect()
+      if (process.connected) process.disconnect()
     })
   }
 

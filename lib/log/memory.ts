@@ -4,8 +4,9 @@ import type { EventLog, EventLogFilter, EventLogMap, EventLogOptions, EventLogRe
 import { LogEntry, contentOf } from './entry.ts'
 import { checkReading, resolveLogOptions, showId } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
-import { Gap, LogRange, Position } from './range.ts'
-import type { Cursor } from './range.ts'
+import { Gap, Position } from './cursor.ts'
+import type { Cursor } from './cursor.ts'
+import { LogRange } from './range.ts'
 import { Ring } from './ring.ts'
 
 /**

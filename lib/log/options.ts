@@ -10,7 +10,7 @@ export interface ResolvedLogOptions {
 }
 
 const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
-const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map']
+const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map', 'signal']
 
 /** Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
 export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions {
@@ -36,7 +36,9 @@ export function checkReading (lastEventId: unknown, options: object): void {
   }
   checkNames(options, READ_NAMES)
   for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined) checkFunction(name, value)
+    if (value === undefined) continue
+    if (name !== 'signal') checkFunction(name, value)
+    else if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
   }
 }
 

@@ -11,8 +11,11 @@ export interface RedisClient {
   sendCommand (args: readonly string[], options?: { abortSignal?: AbortSignal, typeMapping?: object }): Promise<unknown>
 }
 
+/** The type of RESP3 that makes objects, in which a key may be lost: `__proto__`. */
+const MAP = 37
+
 /** Replies as strings, whatever the user's client is set to. */
-const OPTIONS = { typeMapping: {} }
+const OPTIONS = { typeMapping: { [MAP]: Map } }
 
 export async function send (client: RedisClient, args: readonly string[], abortSignal?: AbortSignal): Promise<unknown> {
   return await client.sendCommand(args, abortSignal === undefined ? OPTIONS : { ...OPTIONS, abortSignal })

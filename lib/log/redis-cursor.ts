@@ -1,6 +1,6 @@
 import type { LogEntry } from './entry.ts'
-import { Gap, Position } from './range.ts'
-import type { Cursor } from './range.ts'
+import { Gap, Position } from './cursor.ts'
+import type { Cursor } from './cursor.ts'
 import type { Page, RedisStream } from './redis-stream.ts'
 import type { Ring } from './ring.ts'
 import { BEFORE_ALL, compareStreamIds, isStreamId } from './stream-id.ts'
@@ -29,6 +29,8 @@ export class RedisCursor implements Cursor {
   #ring: Ring | null
   #position: number
   #hasEntered: boolean
+  /** What was in memory when its place was last looked up: what comes with another may not follow. */
+  #knownRing: Ring | null
   #isReading: boolean
   #isClosed: boolean
 
@@ -46,6 +48,7 @@ export class RedisCursor implements Cursor {
     this.#ring = null
     this.#position = 0
     this.#hasEntered = false
+    this.#knownRing = null
     this.#isReading = false
     this.#isClosed = false
     stream.listen(wake)
@@ -73,6 +76,7 @@ export class RedisCursor implements Cursor {
 
   #begin (ring: Ring): void {
     this.#hasBegun = true
+    this.#knownRing = ring
     const id = this.#lastEventId
     if (id === '') {
       if (this.#from === 'start') return
@@ -100,7 +104,9 @@ export class RedisCursor implements Cursor {
       return this.#read()
     }
     if (this.#ring === null) {
-      if (!this.#isKnown || compareStreamIds(this.#id, this.#stream.floor) < 0) return this.#read()
+      if (!this.#isKnown || this.#knownRing !== ring || compareStreamIds(this.#id, this.#stream.floor) < 0) {
+        return this.#read()
+      }
       // A page may have more than the connection that reads the end.
       if (compareStreamIds(this.#id, this.#stream.lastId) > 0) return null
       this.#enter(ring)
@@ -141,6 +147,7 @@ export class RedisCursor implements Cursor {
       this.#notice = new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null)
     }
     this.#isKnown = true
+    this.#knownRing = this.#stream.ring
     this.#page = page
     this.#index = 0
     // With nothing to give on the way there, it is where the page ends, or, at the very end, memory begins.

@@ -33,9 +33,7 @@ export function entryOf ([id, list]: RawEntry): LogEntry {
 
 export type RawEntry = readonly [id: unknown, fields: readonly unknown[]]
 
-/** The reply of `XREAD`, by keys: a list of pairs, or with RESP3 whatever the client makes of a map. */
-export function streamsOf (reply: unknown): ReadonlyArray<readonly [key: string, entries: readonly RawEntry[]]> {
-  if (reply === null || typeof reply !== 'object') return []
-  const pairs = Array.isArray(reply) || reply instanceof Map ? [...reply] : Object.entries(reply)
-  return pairs.map(([key, entries]) => [String(key), entries])
+/** The reply of `XREAD`, by keys: a list of pairs, with RESP3 a `Map`, or `null` where nothing came. */
+export function streamsOf (reply: Iterable<readonly [unknown, readonly RawEntry[]]> | null): ReadonlyArray<readonly [key: string, entries: readonly RawEntry[]]> {
+  return reply === null ? [] : [...reply].map(([key, entries]) => [String(key), entries])
 }

@@ -146,7 +146,7 @@ export class RedisTail {
     } finally {
       this.#isReading = false
     }
-    for (const [key, entries] of streamsOf(reply)) await this.#dispatch(connection, key, entries)
+    for (const [key, entries] of streamsOf(reply as Parameters<typeof streamsOf>[0])) await this.#dispatch(connection, key, entries)
   }
 
   /** Where to read on, for each key: from the first that any of its streams is missing. */

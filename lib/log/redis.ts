@@ -55,7 +55,7 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
 
   /** @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` */
   constructor (options: RedisEventLogOptions) {
-    const { client, key, appendTimeout = 5_000, logger = WARNINGS, ...rest } = options
+    const { client, key, appendTimeout = 5_000, logger = WARNINGS, ...rest } = { ...options }
     this.#options = resolveLogOptions(rest)
     this.#client = checkClient(client)
     if (typeof key !== 'string' || key === '') throw new FST_SSE_INVALID_OPTION('key', 'a string', show(key))
