@@ -93,8 +93,8 @@ export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
   'to reply.sse()')
 
 /**
- * What a value is, for messages that may reach a client: Fastify's default error handler sends them. What is in an object
- * may be a secret.
+ * What a value is, for messages that may reach a client: Fastify's default error handler sends them. What is in an
+ * object may be a secret.
  */
 export function describe (value: unknown): string {
   if (typeof value === 'function') return 'a function'

@@ -96,7 +96,9 @@ export function resolveOptions (
   base: ResolvedOptions, options: SseOptions | undefined, known: readonly string[] = Object.keys(CHECKS)
 ): ResolvedOptions {
   if (options === undefined) return base
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw invalid('options', 'an object', options)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid('options', 'an object', options)
+  }
 
   const given: Given = {}
   const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.optionSerializer

@@ -260,7 +260,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     const { serializer, share } = this.#options
     if (isFramed(value)) return this.#registry.encoder.frameOf(value, serializer)
     // What is pulled is this connection's alone.
-    return share && this.#subscription?.resume === undefined ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
+    const isShared = share && this.#subscription?.resume === undefined
+    return isShared ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
   }
 
   #end (reason: SseCloseReason, last: Frame | null = null): void {

@@ -32,7 +32,7 @@ export class Turn {
     this.#end = () => process.nextTick(flush)
   }
 
-  /** Milliseconds by `performance.now()`, whole and the same for all of a turn: to ask for each write would cost more. */
+  /** Whole milliseconds by `performance.now()`, the same for all of a turn: to ask for each write would cost more. */
   get now (): number {
     if (this.#now === 0) {
       this.#now = Math.trunc(performance.now())

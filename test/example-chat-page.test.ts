@@ -61,6 +61,8 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     await page.locator('#messages').focus()
     await page.keyboard.press('Home')
     await whenInView(last, false)
+    // The page is told that it was scrolled with the next frame.
+    await page.evaluate('new Promise((resolve) => { requestAnimationFrame(() => { requestAnimationFrame(resolve) }) })')
     await post(address, 'lobby', { name: 'Ada', text: 'unseen' })
     const newest = page.getByRole('button', { name: 'Newest messages' })
     await newest.waitFor()

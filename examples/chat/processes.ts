@@ -31,7 +31,7 @@ export function supervise (count: number, onListening: (port: number) => void): 
       end()
     }
   })
-  // Each takes connections itself: where this one hands them out, those on their way to one that is killed hang for ever.
+  // Each takes connections itself: where this one hands them out, those on their way to one that is killed hang.
   cluster.schedulingPolicy = cluster.SCHED_NONE
   for (let i = 0; i < count; i++) cluster.fork()
 }

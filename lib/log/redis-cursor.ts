@@ -1,7 +1,8 @@
 import type { LogEntry } from './entry.ts'
 import { Gap, Position } from './cursor.ts'
 import type { Cursor } from './cursor.ts'
-import type { Page, RedisStream } from './redis-stream.ts'
+import type { Page } from './redis-pages.ts'
+import type { RedisStream } from './redis-stream.ts'
 import type { Ring } from './ring.ts'
 import { BEFORE_ALL, compareStreamIds, isStreamId } from './stream-id.ts'
 

@@ -1,9 +1,10 @@
 import type { EventLogLogger } from '../../types/log.ts'
-import { LogEntry } from './entry.ts'
 import { sendWithin } from './redis-client.ts'
 import type { RedisClient } from './redis-client.ts'
-import { entryOf } from './redis-entry.ts'
+import { EntryParser, idOf } from './redis-entry.ts'
 import type { RawEntry } from './redis-entry.ts'
+import { RANGE_TIMEOUT, RedisPages, readRange } from './redis-pages.ts'
+import type { Page } from './redis-pages.ts'
 import { RedisTail } from './redis-tail.ts'
 import type { TailedStream } from './redis-tail.ts'
 import { Ring } from './ring.ts'
@@ -13,26 +14,8 @@ import { BEFORE_ALL, compareStreamIds } from './stream-id.ts'
 /** How many of the newest entries are read when somebody begins to listen. */
 const FILL = 256
 
-/** How many older entries are read at a time. */
-const PAGE = 64
-
-/** How many pages are remembered as long as somebody reads them. */
-const MAX_RECENT_PAGES = 1_024
-
-/** How long a range read may take, in milliseconds, and how long until it is tried again. */
-const RANGE_TIMEOUT = 10_000
+/** Until a read that has failed is tried again, in milliseconds. */
 const RETRY_DELAY = 500
-
-/** Older entries, in order. */
-export interface Page {
-  /** The entry that they were to come after is there: nothing is missing between. */
-  readonly isContiguous: boolean
-  readonly entries: readonly LogEntry[]
-  /** The id of the first of them, even if it is no event; `null` where there is none. */
-  readonly start: string | null
-  /** The id of the last of them, even if it is no event, or that which they were to come after. */
-  readonly end: string
-}
 
 /**
  * One Redis stream as this process has it: the newest entries in memory as long as anybody listens, and the older ones
@@ -45,10 +28,8 @@ export class RedisStream implements TailedStream {
   readonly #bounds: Bounds
   readonly #logger: EventLogLogger
   readonly #wakers: Set<() => void>
-  /** Those that are being read. */
-  readonly #pages: Map<string, Promise<Page>>
-  /** Those that some reader still has, and others who follow can take. */
-  readonly #recentPages: Map<string, WeakRef<Page>>
+  readonly #parser: EntryParser
+  readonly #pages: RedisPages
   /** The newest entries, or `null` where they have not been read yet. */
   #ring: Ring | null
   /** The same, when the ring was filled. */
@@ -64,8 +45,8 @@ export class RedisStream implements TailedStream {
     this.#bounds = bounds
     this.#logger = logger
     this.#wakers = new Set()
-    this.#pages = new Map()
-    this.#recentPages = new Map()
+    this.#parser = new EntryParser(key, logger)
+    this.#pages = new RedisPages(key, client, this.#parser)
     this.#ring = null
     this.#floor = BEFORE_ALL
     this.#lastId = BEFORE_ALL
@@ -115,7 +96,7 @@ export class RedisStream implements TailedStream {
     for (const raw of entries) {
       if (compareStreamIds(String(raw[0]), this.#lastId) <= 0) continue
       this.#lastId = String(raw[0])
-      const entry = this.#parse(raw)
+      const entry = this.#parser.parse(raw)
       if (entry !== null) ring.push(entry)
     }
     this.#wakeAll()
@@ -129,39 +110,15 @@ export class RedisStream implements TailedStream {
     if (this.#wakers.size > 0) void this.#fill()
   }
 
-  /** The entries that come after this one, read once for many readers that are at the same place. */
-  async readPage (id: string): Promise<Page> {
-    const recent = this.#recentPages.get(id)?.deref()
-    if (recent !== undefined) return recent
-    let page = this.#pages.get(id)
-    if (page === undefined) {
-      page = this.#readPage(id).finally(() => this.#pages.delete(id))
-      this.#pages.set(id, page)
-    }
-    return await page
-  }
-
-  async #readPage (id: string): Promise<Page> {
-    const raws = await this.#range(['XRANGE', this.key, id, '+', 'COUNT', String(PAGE + 1)])
-    const isContiguous = idOf(raws[0]) === id
-    const entries = (isContiguous ? raws.slice(1) : raws).map((raw) => this.#parse(raw))
-    const start = idOf(raws[0])
-    const end = idOf(raws.at(-1)) ?? id
-    const page = { isContiguous, entries: entries.filter((entry) => entry !== null), start, end }
-    // One that is not full is so only now.
-    if (isContiguous && raws.length > PAGE) this.#keepPage(id, page)
-    return page
-  }
-
-  #keepPage (id: string, page: Page): void {
-    if (this.#recentPages.size >= MAX_RECENT_PAGES) this.#recentPages.clear()
-    this.#recentPages.set(id, new WeakRef(page))
+  /** The entries that come after this one. */
+  readPage (id: string): Promise<Page> {
+    return this.#pages.read(id)
   }
 
   /** Reads the newest entries, and then what comes. */
   async #fill (): Promise<void> {
     try {
-      const raws = await this.#range(['XREVRANGE', this.key, '+', '-', 'COUNT', String(FILL)])
+      const raws = await readRange(this.#client, ['XREVRANGE', this.key, '+', '-', 'COUNT', String(FILL)])
       if (this.#isNeeded) this.#begin(raws.toReversed())
     } catch (error) {
       this.#lost(error)
@@ -175,6 +132,8 @@ export class RedisStream implements TailedStream {
 
   #begin (raws: readonly RawEntry[]): void {
     this.#ring = new Ring(this.#bounds)
+    // What followed them may have been trimmed since.
+    this.#pages.forget()
     this.#floor = raws.length < FILL ? BEFORE_ALL : idOf(raws[0]) ?? BEFORE_ALL
     this.#lastId = BEFORE_ALL
     this.push(raws)
@@ -189,7 +148,8 @@ export class RedisStream implements TailedStream {
   #lost (error: unknown): void {
     if (this.#isAway || this.#tail.isAway || !this.#isNeeded) return
     this.#isAway = true
-    this.#logger.warn({ err: error, key: this.key }, 'an event log cannot be read from Redis; its readers wait until it can')
+    const message = 'an event log cannot be read from Redis; its readers wait until it can'
+    this.#logger.warn({ err: error, key: this.key }, message)
   }
 
   /** Whether nothing can be missing between the last entry and what comes now. */
@@ -207,25 +167,7 @@ export class RedisStream implements TailedStream {
     }
   }
 
-  async #range (command: readonly string[]): Promise<readonly RawEntry[]> {
-    return await sendWithin(this.#client, command, RANGE_TIMEOUT) as readonly RawEntry[]
-  }
-
-  /** `null` for what is no event: another program may have added anything. */
-  #parse (raw: RawEntry): LogEntry | null {
-    try {
-      return entryOf(raw)
-    } catch (error) {
-      this.#logger.warn({ err: error, key: this.key, id: String(raw[0]) }, 'an entry of an event log is no event')
-      return null
-    }
-  }
-
   #wakeAll (): void {
     for (const wake of this.#wakers) wake()
   }
-}
-
-function idOf (raw: RawEntry | undefined): string | null {
-  return raw === undefined ? null : String(raw[0])
 }

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { EventLogLogger } from '../../types/log.ts'
 import { send, sendWithin } from './redis-client.ts'
 import type { RedisClient } from './redis-client.ts'
-import { streamsOf } from './redis-entry.ts'
-import type { RawEntry } from './redis-entry.ts'
+import type { RawEntry, StreamsReply } from './redis-entry.ts'
 import { BEFORE_ALL, compareStreamIds } from './stream-id.ts'
 
 /** A stream whose end is being read. */
@@ -138,15 +137,15 @@ export class RedisTail {
     const positions = this.#positions()
     this.#isInterrupted = false
     this.#isReading = true
-    let reply
+    let reply: StreamsReply
     try {
       reply = await sendWithin(connection, [
         'XREAD', 'COUNT', String(COUNT), 'BLOCK', String(BLOCK), 'STREAMS', ...positions.keys(), ...positions.values()
-      ], PATIENCE)
+      ], PATIENCE) as StreamsReply
     } finally {
       this.#isReading = false
     }
-    for (const [key, entries] of streamsOf(reply as Parameters<typeof streamsOf>[0])) await this.#dispatch(connection, key, entries)
+    for (const [key, entries] of reply ?? []) await this.#dispatch(connection, String(key), entries)
   }
 
   /** Where to read on, for each key: from the first that any of its streams is missing. */
@@ -161,7 +160,7 @@ export class RedisTail {
 
   async #dispatch (connection: RedisClient, key: string, entries: readonly RawEntry[]): Promise<void> {
     if (key === this.#controlKey) {
-      this.#controlId = String(entries.at(-1)?.[0] ?? this.#controlId)
+      for (const [id] of entries) this.#controlId = String(id)
       return
     }
     for (const stream of this.#streams) {

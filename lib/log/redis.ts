@@ -40,8 +40,8 @@ const TRIM_INTERVAL = 1_000
 
 /**
  * An event log on a Redis stream, whose ids are those of its events: any process can resume any client. `maxEvents` and
- * `maxAge` bound the stream, which Redis trims by whole nodes and may so hold somewhat more; `maxBytes` bounds what this
- * process has of it in memory. Redis Cluster is not served.
+ * `maxAge` bound the stream, which Redis trims by whole nodes and may so hold somewhat more; `maxBytes` bounds what
+ * this process has of it in memory. Redis Cluster is not served.
  *
  * While Redis is away, readers wait and then go on from where they were.
  */

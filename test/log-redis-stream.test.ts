@@ -1,0 +1,69 @@
+import { EventEmitter, once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import t from 'tap'
+import { RedisCursor } from '../lib/log/redis-cursor.ts'
+import type { RedisClient } from '../lib/log/redis-client.ts'
+import { RedisStream } from '../lib/log/redis-stream.ts'
+import { RedisEventLog } from '../lib/log/redis.ts'
+import { Clock } from './fixtures/clock.ts'
+import { Taker, Told } from './fixtures/log-taker.ts'
+import { RedisServer, RedisWatch } from './fixtures/redis.ts'
+import { isMissing } from './fixtures/tool.ts'
+
+const BOUNDS = { maxEvents: 1000, maxBytes: 2 ** 20, maxAge: Infinity }
+
+t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
+  t.test('Should say that it could not see whether anything is missing', async (t) => {
+    const redis = await RedisServer.start(t)
+    const client = await redis.connect(t)
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    const connection = await client.duplicate().connect()
+    connection.destroy()
+    await t.rejects(stream.verify(connection as RedisClient, false), { name: 'Error' })
+  })
+
+  t.test('Should not try again to read a page for a reader that has left', async (t) => {
+    const redis = await RedisServer.start(t)
+    const client = await redis.connect(t)
+    const log = new RedisEventLog<number>({ client, key: 'log' })
+    const first = await log.append(0)
+    await Promise.all(Array.from({ length: 300 }, (_, n) => log.append(n)))
+
+    const waker = new EventEmitter()
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    const cursor = new RedisCursor(stream, first, 'now', () => waker.emit('wake'))
+    t.teardown(() => cursor.close())
+    await once(waker, 'wake')
+
+    const clock = new Clock(t)
+    let reads = 0
+    t.intercept(client, 'sendCommand', { value: async () => { reads++; throw new Error('away') } })
+    t.equal(cursor.next(), null)
+    await untilIdle()
+    t.equal(reads, 1)
+    clock.advance(500)
+    await untilIdle()
+    t.equal(reads, 2, 'it has tried again')
+    cursor.close()
+    clock.advance(5_000)
+    await untilIdle()
+    t.equal(reads, 2)
+  })
+
+  t.test('Should be read on after a read that has brought nothing', async (t) => {
+    const redis = await RedisServer.start(t)
+    const watch = await RedisWatch.open(t, redis)
+    const client = await redis.connect(t)
+    const log = new RedisEventLog<number>({ client, key: 'log' })
+    const taker = new Taker(t, log.after())
+    const event = taker.take(1)
+    while (await watch.calls('xread') < 2) await setTimeout(100)
+    await log.append(1)
+    t.same(await event, [1])
+  })
+})
+
+/** What has been asked of promises that are settled already has been done. */
+async function untilIdle (): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve()
+}
