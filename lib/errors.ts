@@ -81,10 +81,9 @@ export const FST_SSE_IN_ON_SEND = createError<[]>(
   'FST_SSE_IN_ON_SEND',
   'reply.sse() was called in an onSend hook of its own stream; a hook may put a stream between, but not start another')
 
-/** An event log could not be reached, or has not answered in time. */
-export const FST_SSE_LOG_UNAVAILABLE = createError<[key: string, reason: string, options?: ErrorOptions]>(
-  'FST_SSE_LOG_UNAVAILABLE',
-  'The event log "%s" has not said that it has the event (%s); append it again, and readers may get it twice', 503)
+/** An event log could not be reached, has not answered in time, or has refused; `cause` says why. */
+export const FST_SSE_LOG_UNAVAILABLE = createError<[outcome: string, options: ErrorOptions]>(
+  'FST_SSE_LOG_UNAVAILABLE', 'An event could not be appended to its log; %s', 503)
 
 /** The plugin is already registered in this scope or around it. */
 export const FST_SSE_ALREADY_REGISTERED = createError<[]>(

@@ -69,7 +69,7 @@ type DocumentedSchema = Omit<FastifySchema, 'response'> & {
  * @throws `FST_SSE_INVALID_OPTION`: `own` is no function.
  */
 export function sseTransformObject (): <S, O>(document: { swaggerObject: S } | { openapiObject: O }) => S | O
-export function sseTransformObject<F extends (document: never) => unknown> (own: F): F
+export function sseTransformObject<A extends unknown[], R> (own: (...document: A) => R): (...document: A) => R
 export function sseTransformObject (own: unknown = documentOf): (given: never) => unknown {
   if (typeof own !== 'function') throw new FST_SSE_INVALID_OPTION('transformObject', 'a function', show(own))
   return (given) => {

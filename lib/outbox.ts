@@ -128,8 +128,8 @@ export class Outbox {
 
   /** Writes a frame that is not the source's, where nothing is written anyway. */
   sendBetween (frame: Frame): void {
-    this.#lastWrite = this.#turn.now
     if (this.#writer !== null && this.#frame === null && this.#checkFree(this.#writer)) this.#write(this.#writer, frame)
+    this.#lastWrite = Math.trunc(performance.now())
   }
 
   /** The last frame, behind all that waits. */

@@ -1,10 +1,11 @@
-import type { FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { SseOptions, SseSource } from '../types/index.ts'
 import { FST_SSE_INVALID_OPTION, show } from './errors.ts'
 import { isPromise } from './is.ts'
 import { checkAcceptable, varyByAccept } from './negotiation.ts'
 import { resolveOptions } from './options.ts'
 import type { ResolvedOptions } from './options.ts'
+import { otherSchema } from './schema.ts'
 import { checkReturned, discard } from './source.ts'
 import { kRouteOptions } from './stream-options.ts'
 import type { RouteStreamOptions } from './stream-options.ts'
@@ -12,11 +13,17 @@ import type { RouteStreamOptions } from './stream-options.ts'
 /** The handlers that stream what they return: Fastify gives a route's options to whoever adds one like it. */
 const STREAMING: WeakSet<RouteHandlerMethod> = new WeakSet()
 
+/** What it leaves out, a secret maybe, is sent all the same. */
+const OTHER_SCHEMA = 'the response schema of a route with the option "sse" is not for event streams, and does not ' +
+  'serialize them: declare content["text/event-stream"]'
+
 /** Makes the `onRoute` hook, which sees to the route option `sse`. */
 export function createOnRoute (defaults: ResolvedOptions) {
-  return function onRoute (route: RouteOptions): void {
+  return function onRoute (this: FastifyInstance, route: RouteOptions): void {
     const { sse } = route as { sse?: unknown }
     if (sse === undefined || sse === false) return
+    const other = otherSchema(route.schema)
+    if (other !== undefined) this.log.warn({ url: route.url, response: other }, OTHER_SCHEMA)
     const own = { [kRouteOptions]: resolveRouteOptions(defaults, sse) }
     route.config = { ...route.config, ...own } as RouteOptions['config'] & {}
     route.handler = streaming(route.handler)
@@ -57,6 +64,8 @@ function answer (reply: FastifyReply, returned: unknown): unknown {
   }
   // The client left while the handler waited for the reply.
   if (returned === undefined && reply.request.socket?.destroyed === true) return
+  // As everywhere in Fastify.
+  if (returned instanceof Error) throw returned
   try {
     checkReturned(returned)
     reply.sse(returned as SseSource)

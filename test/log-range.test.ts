@@ -209,11 +209,14 @@ t.test('Should let others go on while a filter leaves out all of a long log', as
   for (const kind of READER_KINDS) {
     let calls = 0
     const reader = readLog(kind, log, undefined, { filter: ({ data }: MessageEvent<number>) => ++calls > 0 && data === 999 })
-    reader.pull(1)
+    reader.pull(20)
     t.ok(calls > 0 && calls <= 100, `${kind}: ${calls} calls at a time`)
-    while (reader.got.length === 0) await new Promise((resolve) => { setImmediate(resolve) })
-    t.same(data(reader.got), [999])
+    while (!data(reader.got).includes(999)) await new Promise((resolve) => { setImmediate(resolve) })
     t.equal(calls, 1000)
+    const ids = reader.got.filter(({ data }) => data === undefined).map(({ id }) => id)
+    // Without them, a client that comes back would come with an id that is not held any more.
+    const told = kind === 'an event stream' ? Array.from({ length: 9 }, (_, n) => `${String(ids[0]).split('-')[0]}-${n + 1}00`) : []
+    t.same(ids, told)
     reader.leave()
   }
 })
@@ -256,4 +259,39 @@ t.test('Should let go of a generator that reads a log', async (t) => {
   await ended
   await log.append(1)
   t.equal(calls, 0)
+})
+
+t.test('Should refuse a filter that gives a promise: it would let everything through', async (t) => {
+  const log = new MemoryEventLog<number>({ from: 'start' })
+  await log.append(1)
+  for (const kind of READER_KINDS) {
+    for (const filter of [async () => false, async () => { throw new Error('no') }]) {
+      const reader = readLog(kind, log, undefined, { filter: filter as unknown as () => boolean })
+      reader.pull(1)
+      await settle()
+      t.same(reader.got, [])
+      t.match(reader.errors, [{ code: 'FST_SSE_INVALID_OPTION', message: /"filter" must be .* it is one that returns a promise/ }])
+    }
+  }
+})
+
+t.test('Should tell the same id in each gap until there is another event', async (t) => {
+  const log = new MemoryEventLog<number>({ maxEvents: 2 })
+  const reader = readLog('an event stream', log, 'unknown')
+  for (let n = 0; n < 5; n++) {
+    await log.append(n)
+    await log.append(n)
+    reader.pull(1)
+  }
+  let seen = 'unknown'
+  let gaps = 0
+  for (const { type, id, data } of reader.got) {
+    if (type === 'gap') {
+      t.equal((JSON.parse(String(data)) as EventLogGap).lastEventId, seen)
+      gaps++
+    } else {
+      seen = String(id)
+    }
+  }
+  t.ok(gaps > 1)
 })

@@ -1,5 +1,6 @@
 import { RESP_TYPES, createCluster } from 'redis'
 import t from 'tap'
+import { RawClient, buildApp, listen } from './fixtures/app.ts'
 import { Taker, Told, numbers } from './fixtures/log-taker.ts'
 import { RedisServer, RedisWatch } from './fixtures/redis.ts'
 import type { ClientOptions } from './fixtures/redis.ts'
@@ -141,7 +142,40 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
     const client = await redis.connect(t)
     const log = new RedisEventLog({ client, key: 'failing' })
     Object.assign(client, { sendCommand: async () => { throw 'a string' } })
-    await t.rejects(log.append(1), { code: 'FST_SSE_LOG_UNAVAILABLE', message: /failing.*a string/, cause: 'a string' })
+    await t.rejects(log.append(1), { code: 'FST_SSE_LOG_UNAVAILABLE', message: /the log may have it all the same/, cause: 'a string' })
+  })
+
+  t.test('Should miss nothing where it was empty when a client came, which comes back', async (t) => {
+    for (const RESP of [2, 3] as const) {
+      const client = await redis.connect(t, { RESP })
+      const app = await buildApp(t)
+      const log = new RedisEventLog<number>({ client, key: nextKey() })
+      app.get('/', (_request, reply) => reply.sse(log))
+      await listen(app)
+      const browser = new RawClient(app)
+      t.teardown(() => browser.socket.destroy())
+      browser.get('/')
+      await browser.until(/id: 0-0\n\n/)
+      for (const number of numbers(0, 3)) await log.append(number)
+      t.same(await new Taker(t, log.after('0-0')).take(3), [0, 1, 2])
+    }
+  })
+
+  t.test('Should not take what was trimmed for what has never been', async (t) => {
+    const client = await redis.connect(t)
+    const key = nextKey()
+    const log = new RedisEventLog<number>({ client, key })
+    for (const number of numbers(0, 3)) await log.append(number)
+    await client.xTrim(key, 'MAXLEN', 2)
+    t.same(await new Taker(t, log.after('0-0')).take(3), ['gap', 1, 2])
+    await client.set(key, 'another type')
+    const told = new Told()
+    const waiting = new RedisEventLog({ client, key, logger: told })
+    const next = new Taker(t, waiting.after('0-0')).take(1)
+    await told.until(({ warnings }) => warnings.length > 0)
+    await client.del(key)
+    await waiting.append(3)
+    t.same(await next, [3])
   })
 
   t.test('Should have the gap told as it is asked to', async (t) => {

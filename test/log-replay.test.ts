@@ -66,13 +66,20 @@ t.test('Should give a client that was slower than the log is long a gap, and go 
   reader.resume()
   await reader.until(({ events }) => events.at(-1)?.id === ids.at(-1))
   const { events } = reader
-  const index = events.findIndex(({ event }) => event === 'gap')
-  const gap = JSON.parse(String(events[index]?.data)) as EventLogGap
-  t.equal(gap.lastEventId, events[index - 1]?.id, 'the last that it has seen')
-  t.equal(gap.oldest, events[index + 1]?.id, 'the next that it gets')
-  const seen = events.filter(({ event }) => event !== 'gap').map(({ data }) => (JSON.parse(data) as Data).n)
-  t.same(seen.slice(0, index), upTo(index))
-  t.same(seen.slice(index), upTo(count).slice(-4))
+  const numberOf = (index: number): number => (JSON.parse(String(events[index]?.data)) as Data).n
+  const gaps = events.flatMap(({ event }, index) => event === 'gap' ? [index] : [])
+  // As the kernel takes more in between, it may fall behind again.
+  t.ok(gaps.length > 0)
+  for (const index of gaps) {
+    const gap = JSON.parse(String(events[index]?.data)) as EventLogGap
+    t.equal(gap.lastEventId, events[index - 1]?.id, 'the last that it has seen')
+    t.equal(gap.oldest, events[index + 1]?.id, 'the next that it gets')
+    t.ok(numberOf(index + 1) > numberOf(index - 1) + 1)
+  }
+  for (let i = 1; i < events.length; i++) {
+    if (!gaps.includes(i) && !gaps.includes(i - 1)) t.equal(numberOf(i), numberOf(i - 1) + 1)
+  }
+  t.same([numberOf(0), numberOf(events.length - 1)], [0, count - 1])
   t.same(closings.reasons, [])
 })
 

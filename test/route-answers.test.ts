@@ -227,3 +227,14 @@ t.test('Should not complain of a handler whose client has left, nor subscribe', 
   t.equal(probe.subscribed, 0)
   t.equal(app.sse.size, 0)
 })
+
+t.test('Should answer with the status of an Error that a handler returns, as everywhere in Fastify', async (t) => {
+  const { app } = await buildLogged(t)
+  const conflict = Object.assign(new Error('taken'), { statusCode: 409 })
+  add(app, '/returned', () => conflict)
+  add(app, '/resolved', async () => conflict)
+  for (const url of ['/returned', '/resolved']) {
+    const { statusCode, body } = await app.inject(url)
+    t.match({ statusCode, ...JSON.parse(body) as object }, { statusCode: 409, message: 'taken' })
+  }
+})

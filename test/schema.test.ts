@@ -4,6 +4,7 @@ import t from 'tap'
 import type { SseOptions } from '../index.ts'
 import { buildApp, eventsOf, listen, parse } from './fixtures/app.ts'
 import { Sightings, observe } from './fixtures/event-source.ts'
+import { Logs } from './fixtures/logs.ts'
 
 const USER = { type: 'object', properties: { name: { type: 'string' } } } as const
 const user = { name: 'ada', passwordHash: 'secret' }
@@ -42,7 +43,7 @@ t.test('Should not let undeclared fields of the data out, declarative or imperat
 const KEYS = [
   response('2xx'), response('2XX'), response('default'), response('200', 'text/event-stream; charset=utf-8'),
   response('200', 'Text/Event-Stream'), response('2xx', 'TEXT/EVENT-STREAM;charset=utf-8'),
-  { ...response('200', 'application/json'), ...response('2xx') }, { ...response('404'), ...response('default') },
+  response('200', '*/*'), { ...response('200', 'application/json'), ...response('2xx') }, { ...response('404'), ...response('default') },
   { 200: { content: { 'application/json': { schema: { type: 'string' } }, 'text/event-stream': { schema: USER } } } },
   { ...response('2xx', 'text/event-stream', { type: 'object' }), ...response('200') },
   { ...response('default', 'text/event-stream', { type: 'object' }), ...response('2xx') }
@@ -57,7 +58,7 @@ t.test('Should find the schema by status, class and default, whatever the case a
 
 const OTHERS = [
   {}, response('201'), response('5xx'), response('200', 'application/json'), response('200', 'text/event-streams'),
-  { 200: { type: 'object', properties: {} } }, response('200', '*/*')
+  { 200: { type: 'object', properties: {} } }
 ]
 
 t.test('Should serialise as JSON where no schema is for event streams', async (t) => {
@@ -235,4 +236,17 @@ t.test('Should serialise and not validate', async (t) => {
   const schema = { response: response('200', 'text/event-stream', data) }
   app.get('/', { sse: true, schema }, () => of({ data: { n: 1.5, s: 7 } }))
   t.same(await datasAt(await listen(app)), ['{"n":1,"s":"7"}'])
+})
+
+t.test('Should warn of a route whose schema is not for event streams, and would not serialise them', async (t) => {
+  const logs = new Logs()
+  const app = await buildApp(t, {}, { logger: logs.logger })
+  const routes = [
+    { 200: USER }, response('200', 'application/json'), { default: USER }, response('200'), response('2xx', '*/*'), { 400: USER },
+    { 200: USER, ...response('default') }
+  ]
+  for (const [index, found] of routes.entries()) app.get(`/${index}`, { sse: true, exposeHeadRoute: false, schema: { response: found } }, () => NEVER)
+  t.match(logs.alarms, [{ url: '/0', response: '200' }, { url: '/1', response: '200' }, { url: '/2', response: 'default' }])
+  t.equal(logs.alarms.length, 3)
+  t.match(logs.alarms[0], { msg: /declare content\["text\/event-stream"\]/ })
 })

@@ -43,32 +43,34 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     checkReading(lastEventId, options)
     // Not what was given, which would be kept as long as someone reads.
     const id = lastEventId === undefined ? '' : showId(lastEventId)
-    return new LogRange<never>((wake) => this.#openCursor(id, wake), this.#options.gap, options)
+    return new LogRange<never>((wake) => this.#openCursor(id, wake), this.#options, options)
   }
 
   #openCursor (lastEventId: string | null, wake: () => void): Cursor {
     const ring = this.#ring
     ring.expire()
     const first = this.#firstItem(lastEventId)
-    let pending = first instanceof Gap || first instanceof Position ? first : null
+    const notices = typeof first === 'number' ? [] : [first]
+    // With nothing to go on with, it is told where it is.
+    if (first instanceof Gap && first.oldest === null) notices.push(new Position(this.#idAt(ring.end - 1)))
     let position = typeof first === 'number' ? first : first instanceof Gap ? ring.start : ring.end
+    let seen = first instanceof Gap ? lastEventId : this.#idAt(position - 1)
     this.#wakers.add(wake)
     return {
       next: () => {
-        if (pending !== null) {
-          const item = pending
-          pending = null
-          return item
-        }
+        const notice = notices.shift()
+        if (notice instanceof Position) seen = notice.id
+        if (notice !== undefined) return notice
         if (position < ring.start) {
           // It was slower than the log is long.
-          const gap = new Gap(this.#idAt(position - 1), ring.at(ring.start)?.id ?? null)
+          const gap = new Gap(seen, ring.at(ring.start)?.id ?? null)
           position = ring.start
           return gap
         }
         const entry = ring.at(position)
         if (entry === undefined) return null
         position++
+        seen = entry.id
         return entry
       },
       close: () => this.#wakers.delete(wake)

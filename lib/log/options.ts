@@ -7,7 +7,11 @@ export interface ResolvedLogOptions {
   readonly bounds: Bounds
   readonly from: 'now' | 'start'
   readonly gap: NonNullable<EventLogOptions['gap']>
+  /** How many events a filter leaves out before a client is told where it is, which must then still be held. */
+  readonly patience: number
 }
+
+const MAX_PATIENCE = 100
 
 const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
 const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map', 'signal']
@@ -18,14 +22,16 @@ export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions
   const { maxEvents = 10_000, maxBytes = 16 * 1024 * 1024, maxAge = false, from = 'now', gap = gapEvent } = options
   if (from !== 'now' && from !== 'start') throw invalid('from', "'now' or 'start'", from)
   checkFunction('gap', gap)
+  checkCount('maxEvents', maxEvents, 'events')
   return {
     bounds: {
-      maxEvents: checkCount('maxEvents', maxEvents, 'events'),
+      maxEvents,
       maxBytes: checkCount('maxBytes', maxBytes, 'bytes'),
       maxAge: maxAge === false ? Infinity : checkCount('maxAge', maxAge, 'milliseconds', ', or false')
     },
     from,
-    gap
+    gap,
+    patience: Math.max(1, Math.min(MAX_PATIENCE, Math.floor(maxEvents / 2)))
   }
 }
 

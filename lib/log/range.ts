@@ -12,9 +12,9 @@ export class LogRange<Message extends MessageEvent> implements AsyncIterable<Mes
   readonly #open: OpenCursor
   readonly #userCode: UserCode
 
-  constructor (open: OpenCursor, gap: ResolvedLogOptions['gap'], options: object) {
+  constructor (open: OpenCursor, { gap, patience }: ResolvedLogOptions, options: object) {
     this.#open = open
-    this.#userCode = { ...options, gap }
+    this.#userCode = { ...options, gap, patience }
   }
 
   /** For an event stream, which asks without a promise for each event. */

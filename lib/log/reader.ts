@@ -2,7 +2,9 @@ import { AsyncResource } from 'node:async_hooks'
 import type { EventLogMap } from '../../types/log.ts'
 import type { MessageEvent } from '../../types/index.ts'
 import { onAbort } from '../abort.ts'
+import { FST_SSE_INVALID_OPTION } from '../errors.ts'
 import { readFields } from '../frame.ts'
+import { isPromise } from '../is.ts'
 import type { Puller } from '../pull.ts'
 import { Resumptions } from '../resumptions.ts'
 import type { Resumable } from '../resumptions.ts'
@@ -19,7 +21,7 @@ const MAX_SKIPPED = 100
 const SKIPPING = new Resumptions()
 
 /** What the user wants of a log. */
-export type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap'>
+export type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap' | 'patience'>
 
 type Item = { readonly done: false, readonly value: MessageEvent } | { readonly done: true, readonly value: undefined }
 
@@ -33,6 +35,10 @@ export class LogReader implements Puller, Resumable {
   readonly #context: AsyncResource | null
   readonly #cursor: Cursor
   readonly #stopListening: () => void
+  /** How many events it was not given since it was last given an id. */
+  #skipped: number
+  /** How many were left out without a pause. */
+  #scanned: number
   #isWaiting: boolean
   #isClosed: boolean
   onReady: () => void
@@ -43,6 +49,8 @@ export class LogReader implements Puller, Resumable {
     const { filter, map, gap, signal } = userCode
     const isPlain = filter === undefined && map === undefined && gap === gapEvent
     this.#context = isPlain ? null : new AsyncResource('EventLogReader')
+    this.#skipped = 0
+    this.#scanned = 0
     this.#isWaiting = false
     this.#isClosed = false
     this.onReady = () => {}
@@ -53,13 +61,17 @@ export class LogReader implements Puller, Resumable {
 
   next (): Item | null {
     try {
-      for (let skipped = 0; !this.#isClosed; skipped++) {
-        if (skipped === MAX_SKIPPED) {
+      while (!this.#isClosed) {
+        if (this.#scanned === MAX_SKIPPED) {
+          this.#scanned = 0
           SKIPPING.add(this)
           break
         }
         const item = this.#cursor.next()
-        if (item === null) break
+        if (item === null) {
+          this.#scanned = 0
+          break
+        }
         const value = this.#valueOf(item)
         if (value !== undefined) return { done: false, value: value as MessageEvent }
       }
@@ -100,14 +112,30 @@ export class LogReader implements Puller, Resumable {
 
   #select (entry: LogEntry): unknown {
     const { filter, map } = this.#userCode
-    if (filter !== undefined && !filter(entry.message)) return undefined
+    if (filter !== undefined && !isWanted(filter(entry.message))) return this.#skip(entry)
+    this.#skipped = 0
     if (map === undefined) return this.#eventOf(entry)
     const { isBare: _isBare, ...fields } = readFields(map(entry.message))
     return { ...fields, id: entry.id }
+  }
+
+  /** A client that gets nothing for long would come back with an id that is not held any more. */
+  #skip (entry: LogEntry): unknown {
+    this.#scanned++
+    if (!this.#isStream || ++this.#skipped < this.#userCode.patience) return undefined
+    this.#skipped = 0
+    return { id: entry.id }
   }
 
   /** A stream wants the frame, for which nothing need be parsed. */
   #eventOf (entry: LogEntry): LogEntry | LogMessage {
     return this.#isStream ? entry : entry.message
   }
+}
+
+/** A promise is true, whatever comes of it: who is not to see an event would. */
+function isWanted (answer: unknown): boolean {
+  if (!isPromise(answer)) return Boolean(answer)
+  answer.then(undefined, () => {})
+  throw new FST_SSE_INVALID_OPTION('filter', 'a function that returns true or false', 'one that returns a promise')
 }

@@ -22,7 +22,7 @@ export class RedisCursor implements Cursor {
   /** The id was in the log when it was given, and is not just what a client has sent. */
   #isKnown: boolean
   /** What it is told before the next entry. */
-  #notice: Gap | Position | null
+  readonly #notices: Array<Gap | Position>
   /** Kept while it is read, for others to share. */
   #page: Page | null
   #index: number
@@ -43,7 +43,7 @@ export class RedisCursor implements Cursor {
     this.#hasBegun = false
     this.#id = BEFORE_ALL
     this.#isKnown = true
-    this.#notice = null
+    this.#notices = []
     this.#page = null
     this.#index = 0
     this.#ring = null
@@ -60,11 +60,8 @@ export class RedisCursor implements Cursor {
     // While the newest are being read, everybody waits.
     if (ring === null || this.#isReading) return null
     if (!this.#hasBegun) this.#begin(ring)
-    if (this.#notice !== null) {
-      const notice = this.#notice
-      this.#notice = null
-      return notice
-    }
+    const notice = this.#notices.shift()
+    if (notice !== undefined) return notice
     const entry = this.#page?.entries[this.#index++] ?? this.#nextInMemory(ring)
     if (entry !== null) this.#id = entry.id
     return entry
@@ -82,8 +79,7 @@ export class RedisCursor implements Cursor {
     if (id === '') {
       if (this.#from === 'start') return
       this.#id = this.#stream.lastId
-      // An empty stream has no id to come back with.
-      if (this.#id !== BEFORE_ALL) this.#notice = new Position(this.#id)
+      this.#notices.push(new Position(this.#id))
       this.#enter(ring)
     } else {
       this.#id = id !== null && isStreamId(id) ? id : BEFORE_ALL
@@ -140,12 +136,11 @@ export class RedisCursor implements Cursor {
     const id = this.#id
     let page = await this.#stream.readPage(id)
     const isFromStart = id === BEFORE_ALL
-    const isMissing = isFromStart
-      ? !this.#isKnown || (this.#hasEntered && page.start !== this.#stream.first)
-      : !page.isContiguous
+    const isMissing = isFromStart ? await this.#hasMissedTheStart(page) : !page.isContiguous
     if (isMissing && !this.#isKnown && !isFromStart) page = await this.#stream.readPage(BEFORE_ALL)
     if (isMissing) {
-      this.#notice = new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null)
+      this.#notices.push(new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null))
+      if (page.entries.length === 0) this.#notices.push(new Position(page.end))
     }
     this.#isKnown = true
     this.#knownRing = this.#stream.ring
@@ -157,6 +152,13 @@ export class RedisCursor implements Cursor {
     this.#id = page.end !== id || compareStreamIds(id, floor) >= 0 ? page.end : floor
     // Redis has lost what the reader has had: all that comes is new.
     if (isMissing && compareStreamIds(this.#id, lastId) > 0) this.#id = lastId
+  }
+
+  /** It reads from the start, and what it begins with may not be what the stream began with. */
+  async #hasMissedTheStart (page: Page): Promise<boolean> {
+    if (this.#isKnown) return this.#hasEntered && page.start !== this.#stream.first
+    // That is where a reader was told that it is when the stream was empty.
+    return this.#lastEventId !== BEFORE_ALL || !await this.#stream.isWhole()
   }
 }
 

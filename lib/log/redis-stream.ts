@@ -110,6 +110,20 @@ export class RedisStream implements TailedStream {
     if (this.#wakers.size > 0) void this.#fill()
   }
 
+  /** Whether nothing has ever been trimmed or deleted; before Redis 7, which does not tell, `false`. */
+  async isWhole (): Promise<boolean> {
+    try {
+      const reply = await sendWithin(this.#client, ['XINFO', 'STREAM', this.key], RANGE_TIMEOUT)
+      // A list of names and values, or with RESP3 a `Map`.
+      const list = [...reply as Iterable<unknown>].flat()
+      const valueOf = (name: string): unknown => list[list.indexOf(name) + 1]
+      return list.includes('entries-added') && valueOf('entries-added') === valueOf('length')
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('no such key')) return true
+      throw error
+    }
+  }
+
   /** The entries that come after this one. */
   readPage (id: string): Promise<Page> {
     return this.#pages.read(id)
@@ -134,7 +148,7 @@ export class RedisStream implements TailedStream {
     this.#ring = new Ring(this.#bounds)
     // What followed them may have been trimmed since.
     this.#pages.forget()
-    this.#floor = raws.length < FILL ? BEFORE_ALL : idOf(raws[0]) ?? BEFORE_ALL
+    this.#floor = raws.length < FILL ? BEFORE_ALL : String(raws[0]?.[0])
     this.#lastId = BEFORE_ALL
     this.push(raws)
     if (raws.length > 0) this.#first = null

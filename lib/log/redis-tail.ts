@@ -104,8 +104,8 @@ export class RedisTail {
         if (connection?.isOpen !== true) {
           this.#connection = await this.#connect()
         } else {
-          if (this.isAway) await this.#found(connection)
-          await this.#read(connection)
+          if (this.isAway) await this.#find(connection)
+          await this.#read(connection, ['BLOCK', String(BLOCK)])
         }
       } catch (error) {
         await this.#lost(error)
@@ -116,7 +116,8 @@ export class RedisTail {
 
   async #connect (): Promise<RedisClient> {
     if (!this.#client.isOpen) throw new Error('its client is closed')
-    const socket = { ...this.#client.options?.socket, reconnectStrategy: false }
+    // A read that waits is silent for longer than a socket may be elsewhere.
+    const socket = { ...this.#client.options?.socket, reconnectStrategy: false, socketTimeout: undefined }
     const connection = this.#client.duplicate({ socket })
     connection.on('error', () => {})
     const timer = setTimeout(() => connection.destroy(), PATIENCE)
@@ -133,14 +134,14 @@ export class RedisTail {
     return connection
   }
 
-  async #read (connection: RedisClient): Promise<void> {
+  async #read (connection: RedisClient, block: readonly string[]): Promise<void> {
     const positions = this.#positions()
     this.#isInterrupted = false
     this.#isReading = true
     let reply: StreamsReply
     try {
       reply = await sendWithin(connection, [
-        'XREAD', 'COUNT', String(COUNT), 'BLOCK', String(BLOCK), 'STREAMS', ...positions.keys(), ...positions.values()
+        'XREAD', 'COUNT', String(COUNT), ...block, 'STREAMS', ...positions.keys(), ...positions.values()
       ], PATIENCE) as StreamsReply
     } finally {
       this.#isReading = false
@@ -197,8 +198,10 @@ export class RedisTail {
     this.#connection = null
   }
 
-  async #found (connection: RedisClient): Promise<void> {
+  /** To be connected is not enough: it may not be allowed to read. */
+  async #find (connection: RedisClient): Promise<void> {
     await Promise.all([...this.#streams].map((stream) => stream.verify(connection, false)))
+    await this.#read(connection, [])
     this.#failures = 0
     for (const logger of this.#loggers) logger.info({}, 'event logs are read from Redis again')
   }

@@ -84,8 +84,9 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
       this.#trimByAge()
       return String(id)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : show(cause)
-      throw new FST_SSE_LOG_UNAVAILABLE(this.#key, reason, { cause })
+      throw new FST_SSE_LOG_UNAVAILABLE(isRefusal(cause)
+        ? 'the log does not have it'
+        : 'the log may have it all the same: appended again, it may come twice', { cause })
     }
   }
 
@@ -94,10 +95,10 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
   after (lastEventId: string | undefined, options: EventLogReadOptions<T> | undefined): AsyncIterable<MessageEvent>
   after (lastEventId?: string, options: object = {}): AsyncIterable<never> {
     checkReading(lastEventId, options)
-    const { from, gap } = this.#options
+    const { from } = this.#options
     // Not what was given, which would be kept as long as someone reads.
     const id = lastEventId === undefined ? '' : showId(lastEventId)
-    return new LogRange<never>((wake) => new RedisCursor(this.#stream, id, from, wake), gap, options)
+    return new LogRange<never>((wake) => new RedisCursor(this.#stream, id, from, wake), this.#options, options)
   }
 
   #trimByAge (): void {
@@ -108,6 +109,11 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
     // Another append will trim what this one does not.
     this.#client.sendCommand(['XTRIM', this.#key, 'MINID', '~', String(now - maxAge)]).catch(() => {})
   }
+}
+
+/** Redis has replied with an error, or the client has not asked it: told by name, as there may be several copies. */
+function isRefusal (cause: unknown): boolean {
+  return cause instanceof Error && /^(?:ErrorReply|SimpleError|BlobError|Client\w+Error)$/.test(cause.constructor.name)
 }
 
 const WARNINGS: EventLogLogger = {
