@@ -30,7 +30,7 @@ export const SCENES = [{
   name: 'large',
   describe: ({ connections, size }) => `Large: ${connections} connections, one event of ${size / 1024} KiB per turn`,
   metrics: [CPU_PER_EVENT, P50, P99],
-  full: { connections: 500, events: 1, size: 65536, turns: 300, warmUp: 20 },
+  full: { connections: 500, events: 1, size: 65536, turns: 100, warmUp: 10 },
   quick: { connections: 50, events: 1, size: 65536, turns: 6, warmUp: 2 },
   run: fanOut
 }, {
