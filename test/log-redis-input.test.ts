@@ -29,7 +29,7 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
       '(0-0', '1 1', '01-1', '1-1\r\nFLUSHALL'
     ]
     for (const id of bad) t.same(await new Taker(t, log.after(id)).take(2), ['gap', 'held'], id.slice(0, 30))
-    t.same(await new Taker(t, log.after('0-0')).take(2), ['gap', 'held'])
+    t.same(await new Taker(t, log.after('0-0')).take(1), ['held'], 'where a reader of an empty log was')
     await client.sendCommand(['ECHO', 'the end'])
     while (!commands.some((command) => command.includes('the end'))) await new Promise((resolve) => { setImmediate(resolve) })
     const ranges = commands.filter((command) => /"XRANGE"/i.test(command))

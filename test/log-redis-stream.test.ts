@@ -3,6 +3,9 @@ import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { RedisCursor } from '../lib/log/redis-cursor.ts'
 import type { RedisClient } from '../lib/log/redis-client.ts'
+import { EntryParser } from '../lib/log/redis-entry.ts'
+import { RedisPages } from '../lib/log/redis-pages.ts'
+import type { Page } from '../lib/log/redis-pages.ts'
 import { RedisStream } from '../lib/log/redis-stream.ts'
 import { RedisEventLog } from '../lib/log/redis.ts'
 import { Clock } from './fixtures/clock.ts'
@@ -20,6 +23,37 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
     const connection = await client.duplicate().connect()
     connection.destroy()
     await t.rejects(stream.verify(connection as RedisClient, false), { name: 'Error' })
+  })
+
+  t.test('Should say whether it is whole, or that it cannot', async (t) => {
+    const redis = await RedisServer.start(t, { isExact: true })
+    const client = await redis.connect(t)
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    t.equal(await stream.isWhole(), true, 'there is none yet')
+    const log = new RedisEventLog<number>({ client, key: 'log' })
+    for (let n = 0; n < 3; n++) await log.append(n)
+    t.equal(await stream.isWhole(), true)
+    await client.xTrim('log', 'MAXLEN', 2)
+    t.equal(await stream.isWhole(), false)
+    client.destroy()
+    await t.rejects(stream.isWhole(), { message: /closed/ })
+  })
+
+  t.test('Should remember pages that somebody reads, and not more than a thousand', async (t) => {
+    const redis = await RedisServer.start(t)
+    const watch = await RedisWatch.open(t, redis)
+    const client = await redis.connect(t)
+    const log = new RedisEventLog<number>({ client, key: 'log' })
+    const ids = await Promise.all(Array.from({ length: 1_100 }, (_, n) => log.append(n)))
+    const pages = new RedisPages('log', client as RedisClient, new EntryParser('log', new Told()))
+    const read: Page[] = []
+    for (const id of ids.slice(0, 1_024)) read.push(await pages.read(id))
+    const before = await watch.calls('xrange')
+    t.equal(await pages.read(String(ids[0])), read[0])
+    t.equal(await watch.calls('xrange'), before)
+    read.push(await pages.read(String(ids[1_024])))
+    t.not(await pages.read(String(ids[0])), read[0], 'all are forgotten')
+    t.equal(await watch.calls('xrange'), before + 2)
   })
 
   t.test('Should not try again to read a page for a reader that has left', async (t) => {
