@@ -80,7 +80,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#error = undefined
     this.#openedAt = 0
     this.#stall = null
-    this.expiresAt = Infinity
+    this.expiresAt = 0
     this.lastOrder = 0
     registry.add(this)
   }
@@ -116,7 +116,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     const { signal, maxDuration } = this.#options
     if (signal !== null) this.#stopListening = onAbort(signal, () => this.abort())
     if (maxDuration !== null) {
-      this.expiresAt = performance.now() + maxDuration * (0.8 + Math.random() * 0.2)
+      // Whole numbers take no room of their own.
+      this.expiresAt = Math.trunc(performance.now() + maxDuration * (0.8 + Math.random() * 0.2))
       this.#registry.expiries.add(this, maxDuration)
     }
     subscribe(source, context, this)
