@@ -22,9 +22,11 @@ export function createOnRoute (defaults: ResolvedOptions) {
   return function onRoute (this: FastifyInstance, route: RouteOptions): void {
     const { sse } = route as { sse?: unknown }
     if (sse === undefined || sse === false) return
-    const other = otherSchema(route.schema)
+    const options = resolveRouteOptions(defaults, sse)
+    // HEAD has no body, of which something could be left out.
+    const other = options.hasSerializer || route.method === 'HEAD' ? undefined : otherSchema(route.schema)
     if (other !== undefined) this.log.warn({ url: route.url, response: other }, OTHER_SCHEMA)
-    const own = { [kRouteOptions]: resolveRouteOptions(defaults, sse) }
+    const own = { [kRouteOptions]: options }
     route.config = { ...route.config, ...own } as RouteOptions['config'] & {}
     route.handler = streaming(route.handler)
     route.onSend = [route.onSend ?? [], varyByAccept].flat()

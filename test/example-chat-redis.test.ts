@@ -1,11 +1,12 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { launchChromium } from './fixtures/browser.ts'
-import { ChatPage, Listener, post, postUntilTaken, startChat, startRedis } from './fixtures/chat.ts'
+import { ChatPage, Listener, post, postUntilTaken, startChat } from './fixtures/chat.ts'
+import { RedisServer } from './fixtures/redis.ts'
 import { isMissing } from './fixtures/tool.ts'
 
 t.test('On Redis', { skip: isMissing('redis-server') }, async (t) => {
-  const REDIS_URL = await startRedis(t)
+  const { url: REDIS_URL } = await RedisServer.start(t)
 
   t.test('Should go on in another process, on another port, with the same rooms', async (t) => {
     const [one, other] = [await startChat(t, { REDIS_URL }), await startChat(t, { REDIS_URL })]

@@ -10,7 +10,8 @@ import { build } from '../examples/chat/app.ts'
 import { HISTORY } from '../examples/chat/rooms.ts'
 import type { ChatMessage } from '../examples/chat/rooms.ts'
 import { listen } from './fixtures/app.ts'
-import { Listener, findPort, post, startChat } from './fixtures/chat.ts'
+import { Listener, post, startChat } from './fixtures/chat.ts'
+import { freePort } from './fixtures/redis.ts'
 import { Changing } from './fixtures/slow.ts'
 
 t.test('Should tell who serves, then the history, and then what comes', async (t) => {
@@ -136,7 +137,7 @@ t.test('Should say what is wrong with the environment', async (t) => {
 
 t.test('Should say that Redis is away, once, and wait for it', async (t) => {
   const file = fileURLToPath(new URL('../examples/chat/server.js', import.meta.url))
-  const REDIS_URL = `redis://:secret@127.0.0.1:${await findPort()}`
+  const REDIS_URL = `redis://:secret@127.0.0.1:${await freePort()}`
   const child = execFile(process.execPath, [file], { env: { ...process.env, PORT: '0', REDIS_URL } })
   const close = once(child, 'close')
   t.teardown(async () => {

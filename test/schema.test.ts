@@ -245,7 +245,8 @@ t.test('Should warn of a route whose schema is not for event streams, and would 
     { 200: USER }, response('200', 'application/json'), { default: USER }, response('200'), response('2xx', '*/*'), { 400: USER },
     { 200: USER, ...response('default') }
   ]
-  for (const [index, found] of routes.entries()) app.get(`/${index}`, { sse: true, exposeHeadRoute: false, schema: { response: found } }, () => NEVER)
+  for (const [index, found] of routes.entries()) app.get(`/${index}`, { sse: true, schema: { response: found } }, () => NEVER)
+  app.get('/own', { sse: own('own'), schema: { response: { 200: USER } } }, () => NEVER)
   t.match(logs.alarms, [{ url: '/0', response: '200' }, { url: '/1', response: '200' }, { url: '/2', response: 'default' }])
   t.equal(logs.alarms.length, 3)
   t.match(logs.alarms[0], { msg: /declare content\["text\/event-stream"\]/ })
