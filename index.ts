@@ -1,19 +1,19 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { FST_SSE_ALREADY_REGISTERED } from './lib/errors.ts'
-import { decodeLastEventId } from './lib/event-id.ts'
-import { describeRoutes } from './lib/openapi.ts'
+import { decodeLastEventId } from './lib/wire/event-id.ts'
+import { describeRoutes } from './lib/route/openapi.ts'
 import { resolvePluginOptions } from './lib/options.ts'
-import { Registry } from './lib/registry.ts'
-import { kPayload } from './lib/payload.ts'
-import { createReplySse, refuseStreamOnly, yieldToErrorHandler } from './lib/reply.ts'
-import { createOnRoute } from './lib/route.ts'
+import { Registry } from './lib/server/registry.ts'
+import { kPayload } from './lib/reply/held-reply.ts'
+import { createReplySse, refuseStreamOnly, yieldToErrorHandler } from './lib/reply/sse.ts'
+import { createOnRoute } from './lib/route/route.ts'
 import type { SsePluginOptions } from './types/index.ts'
 import './types/fastify.ts'
 
-export { sseTransformObject } from './lib/openapi.ts'
+export { sseTransformObject } from './lib/route/item-schema.ts'
 export type * from './types/index.ts'
-export { MemoryEventLog } from './lib/log/memory.ts'
+export { MemoryEventLog } from './lib/event-log/memory.ts'
 
 /**
  * Server-sent events from Observables: decorates the reply with `sse()`, the request with `lastEventId`, and the

@@ -1,9 +1,10 @@
 import type { MessageEvent, SseOptions, SseOverflow, SsePluginOptions, SseSummary } from '../types/index.ts'
+import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION } from './errors.ts'
+import { preview } from './preview.ts'
+import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from './wire/encode.ts'
+import type { Serializer } from './wire/encode.ts'
+import type { Frame } from './wire/frame.ts'
 import type { FastifyRequest } from 'fastify'
-import type { BufferOptions } from './buffer.ts'
-import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION, show } from './errors.ts'
-import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from './frame.ts'
-import type { Frame, Serializer } from './frame.ts'
 
 /** The options of one stream, checked and merged, with the frames that never change already made. */
 export interface ResolvedOptions {
@@ -37,6 +38,12 @@ export interface Heartbeat {
   /** Milliseconds. */
   readonly interval: number
   readonly frame: Frame
+}
+
+/** How much may wait for one client, and what happens past it. */
+export interface BufferOptions {
+  readonly maxBytes: number
+  readonly overflow: SseOverflow
 }
 
 /** What only the registration decides. */
@@ -236,12 +243,12 @@ function encodeOption (option: string, value: unknown, encode: (value: unknown) 
   try {
     return encode(value)
   } catch (error) {
-    throw invalid(option, `a message that can be sent (${error instanceof Error ? error.message : show(error)})`, value)
+    throw invalid(option, `a message that can be sent (${error instanceof Error ? error.message : preview(error)})`, value)
   }
 }
 
 function invalid (option: string, expected: string, value: unknown): Error {
-  return new FST_SSE_INVALID_OPTION(option, expected, show(value))
+  return new FST_SSE_INVALID_OPTION(option, expected, preview(value))
 }
 
 function unknown (option: string, known: readonly string[]): Error {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { of } from 'rxjs'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import sse, { plugin } from '../index.ts'
@@ -146,7 +147,7 @@ t.test('Should work by require()', async (t) => {
   const require = createRequire(import.meta.url)
   const root = new URL('../../', import.meta.url)
   const { exports } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8')) as { exports: { '.': { default: string } } }
-  const required = require(new URL(exports['.'].default, root).pathname) as { default: typeof sse, plugin: typeof sse }
+  const required = require(fileURLToPath(new URL(exports['.'].default, root))) as { default: typeof sse, plugin: typeof sse }
   for (const plugin of [required as unknown as typeof sse, required.default, required.plugin]) {
     const app = bare(t)
     await app.register(plugin, { retry: 5 })

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { ObservableInput } from 'rxjs'
 import type { MessageEvent, SseValue } from './message.ts'
 
-export type * from './log.ts'
+export type * from './event-log.ts'
 export type { MessageEvent, SseEvents, SseMessage, SseValue } from './message.ts'
 
 /** What can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { RedisEventLog } from '../../../dist/lib/log/redis.js'
+import { RedisEventLog } from '../../../dist/lib/exports/redis.js'
 import { startLog } from './log.mjs'
 
 // Of the plugin.

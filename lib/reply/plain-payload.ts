@@ -1,0 +1,37 @@
+import type { Writable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import type { Frame } from '../wire/frame.ts'
+import { setHead } from './headers.ts'
+import { Payload } from './held-reply.ts'
+
+/** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
+export class PlainPayload extends Payload {
+  readonly #body: Frame | null
+
+  constructor (reply: FastifyReply, body: Frame | null) {
+    super(reply)
+    this.#body = body
+  }
+
+  send (): void {
+    setHead(this.reply)
+    this.sendReply(this)
+  }
+
+  pipe (destination: Writable, options?: { end?: boolean }): Writable {
+    if (this.#body !== null) destination.write(this.#body.bytes)
+    if (options?.end !== false) destination.end()
+    process.nextTick(() => this.emit('end'))
+    return destination
+  }
+
+  resume (): this {
+    return this
+  }
+
+  destroy (): this {
+    return this
+  }
+
+  yield (): void {}
+}

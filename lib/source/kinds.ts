@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream'
+import { observable } from 'rxjs'
+import type { SseContext } from '../../types/index.ts'
+import type { EventLog } from '../../types/event-log.ts'
+import { FST_SSE_INVALID_SOURCE } from '../errors.ts'
+import { kindOf } from '../preview.ts'
+import { hasMethod, isPromise } from '../duck-type.ts'
+
+/** Throws `FST_SSE_INVALID_SOURCE` for what cannot be streamed, as far as can be told before it is used. */
+export function checkSource (source: unknown): void {
+  if (typeof source !== 'function' && !isPromise(source) && !isInput(source) && !isLog(source)) {
+    throw invalidSource(
+      source, 'give an Observable, an iterable, a stream of objects, a promise of one, or a factory of one')
+  }
+}
+
+/** The same, for what the handler of a route with the option `sse` has returned. */
+export function checkReturned (source: unknown): void {
+  if (typeof source === 'function' || isInput(source) || isLog(source)) return
+  throw invalidSource(
+    source, 'return an Observable, an iterable, a stream of objects or a factory of one, or answer with reply.send() ' +
+    'and return the reply', 'a handler of a route with the option "sse" returned it: ')
+}
+
+/** What `value` is, if it can only have been meant for a stream: nothing else could be answered with it. */
+export function streamOnlyKind (value: unknown): string | null {
+  if (typeof value !== 'object' || value === null) return null
+  if (hasMethod(value, observable)) return 'an Observable'
+  return GENERATOR.test(Object.prototype.toString.call(value)) ? 'a generator' : null
+}
+
+const GENERATOR = /^\[object (?:Async)?Generator\]$/
+
+export function isFactory (value: unknown): value is (context: SseContext) => unknown {
+  return typeof value === 'function' && !isInput(value)
+}
+
+/** What can be subscribed to or pulled from, but for promises, strings and bytes. */
+export function isInput (value: unknown): value is object {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isBytes(value)) return false
+  return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
+    hasMethod(value, 'getReader') || isArrayLike(value)
+}
+
+export function isLog (value: unknown): value is EventLog {
+  return typeof value === 'object' && value !== null && hasMethod(value, 'append') && hasMethod(value, 'after')
+}
+
+function isArrayLike (value: object): boolean {
+  return typeof value === 'object' && 'length' in value && Number.isInteger(value.length)
+}
+
+export function isBytes (value: unknown): boolean {
+  if (value instanceof Readable) return !value.readableObjectMode
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer
+}
+
+function isMessageLike (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('data' in value || 'type' in value || 'id' in value)
+}
+
+export function invalidSource (value: unknown, hint: string, origin = ''): Error {
+  if (typeof value === 'string') hint = 'it would be sent character by character: give an Observable of it, of(string)'
+  else if (isMessageLike(value)) hint = 'it is one message: give an Observable of it, of(message)'
+  else if (isBytes(value)) hint = 'bytes have no events in them: parse them into messages, or answer with reply.send()'
+  return new FST_SSE_INVALID_SOURCE(kindOf(value), origin + hint)
+}

@@ -1,0 +1,47 @@
+import type { AsyncResource } from 'node:async_hooks'
+import type { FastifyRequest } from 'fastify'
+import type { SseSummary } from '../../types/index.ts'
+import type { ResolvedOptions } from '../options.ts'
+import { encodeFrame } from '../wire/encode.ts'
+import type { Frame } from '../wire/frame.ts'
+
+/**
+ * Calls code of the user's, in the async context of the call that made its stream. What it throws, or rejects with if
+ * it is async, goes to `onThrow`.
+ */
+export function callUserCode (context: AsyncResource, code: () => unknown, onThrow: (error: unknown) => void): void {
+  try {
+    const result = context.runInAsyncScope(code)
+    if (result instanceof Promise) result.catch(onThrow)
+  } catch (error) {
+    onThrow(error)
+  }
+}
+
+/** The last event of a stream that has failed with `error`, if `onError` gives one. */
+export function askOnError (
+  context: AsyncResource, request: FastifyRequest, { onError, optionSerializer }: ResolvedOptions, error: unknown
+): Frame | null {
+  if (typeof onError !== 'function') return null
+  let frame: Frame | null = null
+  callUserCode(context, () => {
+    const message = onError(error)
+    if (message !== undefined) frame = encodeFrame(message, optionSerializer)
+  }, (thrown) => request.log.error({ err: thrown }, 'onError of an event stream threw'))
+  return frame
+}
+
+/** Logs once how a stream ended, and calls `onClose`. */
+export function report (
+  context: AsyncResource, request: FastifyRequest, { onClose }: ResolvedOptions, summary: SseSummary
+): void {
+  const { log } = request
+  const { error, ...sse } = summary
+  if (sse.reason === 'error') log.error({ err: error, sse }, 'event stream failed')
+  else if (error !== undefined) log.warn({ err: error, sse }, 'event stream dropped')
+  else log.debug({ sse }, 'event stream closed')
+  for (const callback of onClose) {
+    callUserCode(context, () => callback(summary, request),
+      (thrown) => log.error({ err: thrown }, 'onClose of an event stream threw'))
+  }
+}

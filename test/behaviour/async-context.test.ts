@@ -1,0 +1,196 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
+import { Transform, pipeline } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { Observable, Subject } from 'rxjs'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { SseOptions } from '../../index.ts'
+import { RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { turn } from '../fixtures/one-route.ts'
+
+/** What saw which request's store: `none` outside of all. */
+class Sightings {
+  readonly storage = new AsyncLocalStorage<string>()
+  readonly #seen = new Map<string, Set<string>>()
+
+  note (what: string): void {
+    const stores = this.#seen.get(what) ?? new Set()
+    this.#seen.set(what, stores.add(this.storage.getStore() ?? 'none'))
+  }
+
+  /** In the order of the names, as one line each. */
+  get all (): string[] {
+    return [...this.#seen].map(([what, stores]) => `${what}: ${[...stores].join()}`).toSorted()
+  }
+}
+
+interface Scene {
+  readonly app: FastifyInstance
+  readonly sightings: Sightings
+  readonly hot: Subject<unknown>
+  /** Opens a stream at `/:name`, which sees `name` as its store. */
+  open (name: string): Promise<RawClient>
+  /** Calls `fn` from a handler of another request. */
+  elsewhere (fn: () => void): Promise<void>
+}
+
+/** The streams of one hot Subject, all of whose callbacks note where they are. */
+async function openScene (t: Test, options: SseOptions = {}, addHooks?: (app: FastifyInstance, sightings: Sightings) => void): Promise<Scene> {
+  const sightings = new Sightings()
+  const hot = new Subject<unknown>()
+  const app = await buildApp(t)
+  app.addHook('onRequest', (request, _reply, done) => { sightings.storage.run(request.url.slice(1), done) })
+  app.addHook('onSend', async (request) => { sightings.note(`onSend of ${request.url.slice(1)}`) })
+  addHooks?.(app, sightings)
+  let act: (() => void) | undefined
+  app.get('/elsewhere', async () => { act?.(); return '' })
+  app.get('/:name', (request, reply) => {
+    const { name } = request.params as { name: string }
+    const note = (what: string): void => sightings.note(`${what} of ${name}`)
+    return reply.sse(({ signal }) => {
+      note('factory')
+      signal.addEventListener('abort', () => note('signal'))
+      return new Observable<string>((subscriber) => {
+        note('subscribe')
+        const subscription = (hot as Subject<string>).subscribe(subscriber)
+        return () => {
+          note('teardown')
+          subscription.unsubscribe()
+        }
+      })
+    }, {
+      serializer: (data) => { note('serializer'); return JSON.stringify(data) },
+      onOpen: () => note('onOpen'),
+      onClose: () => note('onClose'),
+      onError: () => { note('onError'); return { data: { failed: true } } },
+      ...options
+    })
+  })
+  await listen(app)
+  const elsewhere = async (fn: () => void): Promise<void> => {
+    act = fn
+    await app.inject('/elsewhere')
+  }
+  const open = async (name: string): Promise<RawClient> => {
+    const client = new RawClient(app)
+    t.teardown(() => client.socket.destroy())
+    client.get(`/${name}`)
+    await client.until(/:\n\n/)
+    return client
+  }
+  return { app, sightings, hot, open, elsewhere }
+}
+
+const ALWAYS = ['factory', 'onClose', 'onOpen', 'onSend', 'serializer', 'signal', 'subscribe', 'teardown']
+
+/** What every callback of these streams must have seen: the store of its own request. */
+function own (names: readonly string[], callbacks: readonly string[]): string[] {
+  return callbacks.flatMap((callback) => names.map((name) => `${callback} of ${name}: ${name}`)).toSorted()
+}
+
+/** Leaves aside what the other request's own hooks saw. */
+function seen (sightings: Sightings): string[] {
+  return sightings.all.filter((line) => !line.includes('of elsewhere'))
+}
+
+t.test('Should run what a hot source triggers from another request in the context of its own', async (t) => {
+  const { hot, open, elsewhere, sightings } = await openScene(t)
+  const clients = [await open('a'), await open('b')]
+  await elsewhere(() => hot.next({ data: {} }))
+  await Promise.all(clients.map((client) => client.until(/{}/)))
+  await elsewhere(() => hot.complete())
+  await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
+  await turn()
+  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+})
+
+t.test('Should run them in the context of their own when a hot source fails from another request', async (t) => {
+  const { hot, open, elsewhere, sightings } = await openScene(t)
+  const clients = [await open('a'), await open('b')]
+  const closed = clients.map((client) => once(client.socket, 'close'))
+  await elsewhere(() => hot.error(new Error('boom')))
+  await Promise.all(closed)
+  await turn()
+  t.same(seen(sightings), own(['a', 'b'], [...ALWAYS, 'onError']))
+})
+
+t.test('Should run the hooks and onOpen in the context of their own when another request emits the first event', async (t) => {
+  const { hot, open, elsewhere, sightings } = await openScene(t, { open: 'first-event' })
+  const opening = [open('a'), open('b')]
+  while (seen(sightings).filter((line) => line.startsWith('subscribe')).length < 2) await turn()
+  await elsewhere(() => hot.next({ data: {} }))
+  const clients = await Promise.all(opening)
+  await elsewhere(() => hot.complete())
+  await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
+  await turn()
+  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+})
+
+t.test('Should run the error handler in the context of its own when another request makes the source fail', async (t) => {
+  const { app, hot, elsewhere, sightings } = await openScene(t, { open: 'first-event' }, (app, sightings) => {
+    app.addHook('onError', async (request) => sightings.note(`onError hook of ${request.url.slice(1)}`))
+    app.setErrorHandler((_error, request, reply) => {
+      sightings.note(`error handler of ${request.url.slice(1)}`)
+      return reply.code(418).send('handled')
+    })
+  })
+  const client = new RawClient(app)
+  client.get('/a')
+  while (!hot.observed) await turn()
+  await elsewhere(() => hot.error(new Error('boom')))
+  await client.until(/^HTTP\/1.1 418 .*handled$/s)
+  client.socket.destroy()
+  t.same(seen(sightings), own(['a'], ['error handler', 'factory', 'onError hook', 'onSend', 'signal', 'subscribe', 'teardown']))
+})
+
+t.test('Should run them in the context of their own when a shared signal fires in another request', async (t) => {
+  const controller = new AbortController()
+  const { hot, open, elsewhere, sightings } = await openScene(t, { signal: controller.signal })
+  const clients = [await open('a'), await open('b')]
+  hot.next({ data: {} })
+  await elsewhere(() => controller.abort())
+  await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
+  await turn()
+  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+})
+
+t.test('Should run them in the context of their own when clients leave', async (t) => {
+  const { hot, open, app, sightings } = await openScene(t)
+  const clients = [await open('a'), await open('b')]
+  hot.next({ data: {} })
+  for (const client of clients) client.socket.destroy()
+  while (app.sse.size > 0) await turn()
+  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+})
+
+t.test('Should run them in the context of their own at app.close()', async (t) => {
+  const { hot, open, app, sightings } = await openScene(t)
+  const clients = [await open('a'), await open('b')]
+  hot.next({ data: {} })
+  const closed = clients.map((client) => once(client.socket, 'close'))
+  await sightings.storage.run('whoever closes', () => app.close())
+  await Promise.all(closed)
+  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+})
+
+t.test('Should run a stream that an onSend hook puts between in the context of its own, with heartbeats and a hot source', async (t) => {
+  const options = { heartbeat: { interval: 5, message: { type: 'beat' } } }
+  const { hot, open, elsewhere, sightings } = await openScene(t, options, (app, sightings) => {
+    app.addHook('onSend', async (request, _reply, payload) => {
+      const name = request.url.slice(1)
+      if (name === 'elsewhere') return payload
+      return pipeline(payload as Transform, new Transform({
+        transform (chunk, _encoding, done) {
+          sightings.note(`${String(chunk).includes('beat') ? 'heartbeat' : 'event'} of ${name}`)
+          done(null, chunk)
+        }
+      }), () => {})
+    })
+  })
+  const clients = [await open('a'), await open('b')]
+  await Promise.all(clients.map((client) => client.until(/beat/)))
+  await elsewhere(() => hot.next({ data: {} }))
+  await Promise.all(clients.map((client) => client.until(/{}/)))
+  t.same(seen(sightings).filter((line) => /^(event|heartbeat)/.test(line)), own(['a', 'b'], ['event', 'heartbeat']))
+})

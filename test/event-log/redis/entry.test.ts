@@ -1,0 +1,21 @@
+import t from 'tap'
+import { EntryParser, idOf } from '../../../lib/event-log/redis/entry.ts'
+import { Told } from '../../fixtures/log-pull-client.ts'
+
+t.test('Should tell of each entry that is no event once, and not remember them all', async (t) => {
+  const told = new Told()
+  const parser = new EntryParser('log', told)
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < 1000; n++) t.equal(parser.parse([`1-${n}`, ['field', 'value']]), null)
+  }
+  t.equal(told.warnings.length, 1000)
+  parser.parse(['2-0', []])
+  t.equal(told.warnings.length, 1001)
+  parser.parse(['1-0', []])
+  t.equal(told.warnings.length, 1002, 'it is told again, when it has been forgotten')
+})
+
+t.test('Should say which entry it is', async (t) => {
+  t.equal(idOf(['1-1', []]), '1-1')
+  t.equal(idOf(undefined), null)
+})

@@ -1,0 +1,237 @@
+import { once } from 'node:events'
+import t from 'tap'
+import type { Test } from 'tap'
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import sse from '../../index.ts'
+import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
+import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { bodyOf, deferred, turn, watch } from '../fixtures/one-route.ts'
+
+/** Closes the application; gives how many milliseconds that took. */
+async function timeToClose (app: FastifyInstance): Promise<number> {
+  const start = performance.now()
+  await app.close()
+  return performance.now() - start
+}
+
+/** `count` clients, each with an open stream. */
+async function openStreams (t: Test, app: FastifyInstance, count: number): Promise<RawClient[]> {
+  const clients = Array.from({ length: count }, () => new RawClient(app))
+  t.teardown(() => { for (const { socket } of clients) socket.destroy() })
+  for (const client of clients) client.get('/')
+  await Promise.all(clients.map((client) => client.until(/\r\n\r\n[^]*\n\n/)))
+  return clients
+}
+
+/** What a client receives until the server has closed its connection: all of it, with the end of the body. */
+async function received (t: Test, client: RawClient): Promise<string> {
+  if (!client.socket.closed) await once(client.socket, 'close')
+  t.match(client.text, /\r\n0\r\n\r\n$/, 'ends as a body should')
+  t.equal(client.socket.errored, null)
+  return client.text
+}
+
+t.test('Should close within a second with 1 000 open streams, whose clients see a clean end', async (t) => {
+  const reasons: SseCloseReason[] = []
+  const onClose: SseOptions['onClose'] = ({ reason }) => { reasons.push(reason) }
+  const app = await buildApp(t, { finite: true, onClose }, { forceCloseConnections: 'idle' })
+  const probe = new Probe()
+  app.get('/', (_request, reply) => reply.sse(probe.source))
+  await listen(app)
+  const clients = await openStreams(t, app, 1000)
+  t.equal(app.sse.size, 1000)
+
+  const duration = await timeToClose(app)
+  t.ok(duration < 1000, `took ${duration} ms`)
+  t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1000, 1000, 0])
+  t.same([reasons.length, new Set(reasons)], [1000, new Set(['shutdown'])])
+  const ends = await Promise.all(clients.map(async ({ socket, text }) => {
+    if (!socket.closed) await once(socket, 'close')
+    return socket.errored === null && !text.includes('event: end')
+  }))
+  t.ok(ends.every(Boolean), 'no error, and nothing that keeps the client from coming back')
+  t.equal(clients.filter(({ text }) => text.endsWith('\r\n0\r\n\r\n')).length, 1000)
+})
+
+for (const forceCloseConnections of [true, false] as const) {
+  t.test(`Should end streams with forceCloseConnections: ${forceCloseConnections}`, { timeout: 10_000 }, async (t) => {
+    const app = await buildApp(t, {}, { forceCloseConnections })
+    const probe = new Probe()
+    app.get('/', (_request, reply) => reply.sse(probe.source))
+    await listen(app)
+    const clients = await openStreams(t, app, 10)
+    await app.close()
+    for (const client of clients) await received(t, client)
+    t.same([probe.unsubscribed, app.sse.size], [10, 0])
+  })
+}
+
+t.test('Should drop a client that has stopped reading, after a grace', { timeout: 10_000 }, async (t) => {
+  const reasons: SseCloseReason[] = []
+  const app = await buildApp(t, { buffer: { maxBytes: 64 * 2 ** 20 }, onClose: ({ reason }) => { reasons.push(reason) } }, { forceCloseConnections: false })
+  const probe = new Probe()
+  app.get('/', (_request, reply) => reply.sse(probe.source))
+  await listen(app)
+  const [stalled, live] = await openStreams(t, app, 2) as [RawClient, RawClient]
+  stalled.socket.pause()
+  for (let i = 0; i < 16; i++) {
+    probe.next('x'.repeat(2 ** 20))
+    await turn()
+  }
+  while (live.socket.bytesRead < 16 * 2 ** 20) await once(live.socket, 'data')
+
+  const closing = timeToClose(app)
+  await received(t, live)
+  t.same([probe.unsubscribed, app.sse.size], [2, 1])
+  const duration = await closing
+  t.ok(duration < 5000, `took ${duration} ms`)
+  // Node says that a server is closed before it says so of its last socket.
+  while (app.sse.size > 0) await turn()
+  t.same(reasons, ['shutdown', 'shutdown'])
+})
+
+t.test('Should let a slow client read to the end, and close its connection then', { timeout: 10_000 }, async (t) => {
+  const { app, client, probe, raw, reasons } = await watch(t, { server: { forceCloseConnections: false } })
+  client.get('/')
+  await client.until(/:\n\n/)
+  client.socket.pause()
+  const { socket } = await raw
+  // Until Node has something to hold for three turns.
+  for (let turns = 0; turns < 3; turns = socket === null || socket.writableLength === 0 ? 0 : turns + 1) {
+    if (turns === 0) probe.next('x'.repeat(2 ** 18))
+    await turn()
+  }
+  const closing = app.close()
+  while (app.server.listening) await turn()
+  t.same([probe.unsubscribed, app.sse.size], [1, 1])
+  client.socket.resume()
+  t.match(bodyOf(await received(t, client)), { isEnded: true })
+  await closing
+  t.same([app.sse.size, reasons], [0, ['shutdown']])
+})
+
+t.test('Should end streams that wait for an event, a source, or a hook', { timeout: 10_000 }, async (t) => {
+  const app = await buildApp(t, { open: 'first-event' }, { forceCloseConnections: false })
+  const probe = new Probe()
+  const hook = deferred<void>()
+  const signals: AbortSignal[] = []
+  app.addHook('onSend', ({ url }) => url === '/hook' ? hook.promise : Promise.resolve())
+  app.get('/event', (_request, reply) => reply.sse(probe.source))
+  app.get('/hook', (_request, reply) => reply.sse(probe.source, { open: 'immediately' }))
+  app.get('/source', (_request, reply) => reply.sse(({ signal }) => {
+    signals.push(signal)
+    return new Promise<SseSource & PromiseLike<never>>(() => {})
+  }))
+  await listen(app)
+  const clients = ['/event', '/hook', '/source'].map((path) => {
+    const client = new RawClient(app)
+    client.get(path)
+    return client
+  })
+  await probe.until(({ subscribed }) => subscribed === 2)
+  while (signals.length === 0) await turn()
+  await turn()
+  const closing = app.close()
+  await probe.until(({ unsubscribed }) => unsubscribed === 2)
+  t.same(signals.map(({ aborted }) => aborted), [true])
+  hook.resolve()
+  await closing
+  for (const client of clients) t.match(await received(t, client), /^HTTP\/1.1 200 OK\r\n[^]*:\n\n\r\n0\r\n\r\n$/)
+  t.equal(app.sse.size, 0)
+})
+
+t.test('Should run after the application\'s hooks, and end what slips in', { timeout: 10_000 }, async (t) => {
+  const app = Fastify({ return503OnClosing: false, forceCloseConnections: false })
+  t.teardown(() => app.close())
+  const probe = new Probe()
+  const hooks: string[] = []
+  const slow = deferred<void>()
+  const entered = deferred<void>()
+  app.addHook('preClose', async () => {
+    hooks.push(`before ${app.sse.size}`)
+    entered.resolve()
+    await slow.promise
+  })
+  await app.register(sse)
+  app.addHook('preClose', async () => {
+    hooks.push(`after ${app.sse.size}`)
+    probe.next('bye')
+  })
+  app.get('/', (_request, reply) => reply.sse(probe.source))
+  await listen(app)
+  const [early] = await openStreams(t, app, 1) as [RawClient]
+  const closing = app.close()
+  await entered.promise
+  const [late] = await openStreams(t, app, 1) as [RawClient]
+  t.equal(app.sse.size, 2)
+  slow.resolve()
+  await closing
+  for (const client of [early, late]) t.match(await received(t, client), /:\n\n[^]*data: bye\n\n\r\n0\r\n\r\n$/)
+  t.same(hooks, ['before 1', 'after 2'])
+  t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [2, 2, 0])
+})
+
+t.test('Should end at once a stream that slips in when all others have ended', { timeout: 10_000 }, async (t) => {
+  const server = { return503OnClosing: false, forceCloseConnections: false }
+  const app = await buildApp(t, { shutdown: { retry: [10, 20] } }, server)
+  const probe = new Probe()
+  app.get('/', (_request, reply) => reply.sse(probe.source))
+  await listen(app)
+  const client = new RawClient(app)
+  // Half a request keeps the connection from being idle.
+  client.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
+  await once(app.server, 'connection')
+  await turn()
+  const closing = app.close()
+  while (app.server.listening) await turn()
+  client.socket.write('\r\n')
+  t.match(await received(t, client), /^HTTP\/1.1 200 OK\r\n[^]*retry: 3000\n\n[^]*retry: (?:1\d|20)\n\n\r\n0\r\n\r\n$/)
+  await closing
+  t.same([probe.subscribed, app.sse.size], [0, 0])
+})
+
+t.test('Should give each client its own time to come back, and each opening the normal one', async (t) => {
+  for (const [retry, normal] of [[undefined, 3000], [1234, 1234]] as const) {
+    const app = await buildApp(t, { retry, shutdown: { retry: [10_000, 99_999] } }, { forceCloseConnections: false })
+    const probe = new Probe()
+    app.get('/', (_request, reply) => reply.sse(probe.source))
+    await listen(app)
+    const clients = await openStreams(t, app, 40)
+    await app.close()
+    const times = await Promise.all(clients.map(async (client) => {
+      const matches = (await received(t, client)).matchAll(/retry: (\d+)\n\n/g)
+      const [first, last, ...others] = Array.from(matches, (match) => Number(match[1]))
+      t.same([first, others], [normal, []])
+      return last ?? Number.NaN
+    }))
+    t.ok(times.every((time) => time >= 10_000 && time <= 99_999), times.join())
+    t.ok(new Set(times).size > 30, 'they differ')
+  }
+})
+
+t.test('Should close where it is registered in scopes of their own', { timeout: 10_000 }, async (t) => {
+  const app = Fastify({ forceCloseConnections: false })
+  t.teardown(() => app.close())
+  const probe = new Probe()
+  const scopes: FastifyInstance[] = []
+  const size = (): number => scopes.reduce((sum, scope) => sum + scope.sse.size, 0)
+  for (const prefix of ['/a', '/b']) {
+    await app.register(async (scope) => {
+      await scope.register(sse)
+      scopes.push(scope)
+      scope.get('/', (_request, reply) => reply.sse(probe.source))
+    }, { prefix })
+  }
+  await listen(app)
+  const clients = ['/a', '/b'].map((path) => {
+    const client = new RawClient(app)
+    client.get(path)
+    return client
+  })
+  await Promise.all(clients.map((client) => client.until(/:\n\n/)))
+  t.equal(size(), 2)
+  await app.close()
+  for (const client of clients) await received(t, client)
+  t.same([probe.unsubscribed, size()], [2, 0])
+})

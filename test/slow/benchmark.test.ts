@@ -1,0 +1,30 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { isMissing } from '../fixtures/tool.ts'
+
+const script = fileURLToPath(new URL('../../../test/benchmark/run.mjs', import.meta.url))
+
+const hasRedis = isMissing('redis-server') === false
+
+t.test('Should run every scene of the benchmark, with what needs no other package', async (t) => {
+  const contestants = [
+    'net', 'http', 'fastify-rxjs-sse', 'each-encodes', 'plain-path', 'json-stringify', 'response-schema', 'memory-log',
+    ...hasRedis ? ['redis-log'] : []
+  ]
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath, [script, '--quick', '--only', contestants.join()], { env: { PATH: process.env.PATH } })
+  t.equal(stderr, '')
+  const scenes = stdout.split('\n### ').slice(1)
+  t.same(scenes.map((scene) => scene.split(':')[0]),
+    ['Paced', 'Bursts', 'Large', 'Idle', 'Churn', 'Tokens', 'Heartbeats', 'Objects', 'Herd'])
+  for (const scene of scenes) {
+    const ours = { Objects: ['response schema'], Herd: ['**`MemoryEventLog`**', ...hasRedis ? ['**`RedisEventLog`**'] : []] }
+    const [name = ''] = scene.split(':')
+    for (const row of (ours as Partial<Record<string, string[]>>)[name] ?? ['**fastify-rxjs-sse**']) {
+      t.ok(scene.split('\n').some((line) => line.startsWith(`| ${row} | `) && /^[\d.-]+ \| /.test(line.slice(row.length + 5))),
+        `${name}: ${row}`)
+    }
+  }
+})
