@@ -5,8 +5,8 @@ import { decodeLastEventId } from './lib/wire/event-id.ts'
 import { describeRoutes } from './lib/route/openapi.ts'
 import { resolvePluginOptions } from './lib/options.ts'
 import { Registry } from './lib/server/registry.ts'
-import { kPayload } from './lib/reply/held-reply.ts'
-import { createReplySse, refuseStreamOnly, yieldToErrorHandler } from './lib/reply/sse.ts'
+import { kHeldReply } from './lib/reply/held-reply.ts'
+import { createReplySse, refuseUnsendable, giveWayToErrorHandler } from './lib/reply/sse.ts'
 import { createOnRoute } from './lib/route/route.ts'
 import type { SsePluginOptions } from './types/index.ts'
 import './types/fastify.ts'
@@ -28,13 +28,13 @@ const fastifyRxjsSse: FastifyPluginAsync<SsePluginOptions> = async function (app
 
   app.decorate('sse', { get size () { return registry.size } })
   app.decorateRequest('lastEventId', { getter () { return decodeLastEventId(this.headers['last-event-id']) } })
-  app.decorateReply(kPayload, null)
+  app.decorateReply(kHeldReply, null)
   app.decorateReply('sse', createReplySse(defaults, registry))
 
   app.addHook('onRoute', createOnRoute(defaults))
-  app.addHook('preSerialization', refuseStreamOnly)
-  app.addHook('onSend', refuseStreamOnly)
-  app.addHook('onError', yieldToErrorHandler)
+  app.addHook('preSerialization', refuseUnsendable)
+  app.addHook('onSend', refuseUnsendable)
+  app.addHook('onError', giveWayToErrorHandler)
   describeRoutes(app)
   registry.sessions.listen(app.server)
   // Added when all plugins are there, to run after the application's own.

@@ -1,3 +1,4 @@
+import { deprecate } from 'node:util'
 import type { MessageEvent, SseOptions, SseOverflow, SsePluginOptions, SseSummary } from '../types/index.ts'
 import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION } from './errors.ts'
 import { preview } from './preview.ts'
@@ -21,7 +22,7 @@ export interface ResolvedOptions {
   readonly stallTimeout: number
   /** Milliseconds. */
   readonly maxDuration: number | null
-  readonly share: boolean
+  readonly encodeOnce: boolean
   /** The last event when the source completes. */
   readonly endFrame: Frame | null
   readonly lastEventIdQuery: string | null
@@ -69,7 +70,7 @@ const DEFAULTS: ResolvedOptions = {
   buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' },
   stallTimeout: 30_000,
   maxDuration: null,
-  share: true,
+  encodeOnce: true,
   endFrame: null,
   lastEventIdQuery: null,
   onError: null,
@@ -136,9 +137,10 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
   maxDuration: (value) => ({
     maxDuration: value === false ? null : checkMilliseconds('maxDuration', value, 1, MAX_DELAY, ', or false')
   }),
+  encodeOnce: (value) => ({ encodeOnce: checkBoolean('encodeOnce', value) }),
   share: (value) => {
-    if (typeof value !== 'boolean') throw invalid('share', 'true or false', value)
-    return { share: value }
+    warnOfShare()
+    return { encodeOnce: checkBoolean('share', value) }
   },
   finite: (value, _base, serializer) => ({ endFrame: checkFinite(value, serializer) }),
   lastEventIdQuery: (value) => {
@@ -231,6 +233,14 @@ function checkMilliseconds (option: string, value: unknown, min: number, max: nu
     throw invalid(option, `a whole number of milliseconds from ${min} to ${max}${orElse}`, value)
   }
   return Number(value)
+}
+
+/** `share` reads as RxJS's operator, which it is not. */
+const warnOfShare = deprecate(() => {}, 'The option "share" is now called "encodeOnce"', 'FST_SSE_DEP001')
+
+function checkBoolean (option: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(option, 'true or false', value)
+  return value
 }
 
 function checkFunction<F extends Function> (option: string, value: unknown): F {

@@ -29,8 +29,8 @@ t.test('Should take what each limit may be', async (t) => {
     t.equal(resolve({ maxDuration: milliseconds }).maxDuration, milliseconds)
   }
   t.equal(resolve({ maxDuration: false }, resolve({ maxDuration: 5 })).maxDuration, null)
-  t.equal(resolve({ share: false }).share, false)
-  t.equal(resolve({ share: true }, resolve({ share: false })).share, true)
+  t.equal(resolve({ encodeOnce: false }).encodeOnce, false)
+  t.equal(resolve({ encodeOnce: true }, resolve({ encodeOnce: false })).encodeOnce, true)
 })
 
 t.test('Should merge the buffer member by member', async (t) => {
@@ -46,8 +46,8 @@ t.test('Should merge the buffer member by member', async (t) => {
 })
 
 t.test('Should take undefined for an option that is not given', async (t) => {
-  const base = resolve({ stallTimeout: 5, maxDuration: 6, share: false })
-  t.match(resolve({ stallTimeout: undefined, maxDuration: undefined, share: undefined }, base), { stallTimeout: 5, maxDuration: 6, share: false })
+  const base = resolve({ stallTimeout: 5, maxDuration: 6, encodeOnce: false })
+  t.match(resolve({ stallTimeout: undefined, maxDuration: undefined, encodeOnce: undefined }, base), { stallTimeout: 5, maxDuration: 6, encodeOnce: false })
 })
 
 t.test('Should refuse what a limit cannot be, by its name', async (t) => {
@@ -58,7 +58,7 @@ t.test('Should refuse what a limit cannot be, by its name', async (t) => {
       .map((overflow) => [{ buffer: { overflow } }, 'buffer.overflow'] as const),
     ...[0, -1, 1.5, NaN, Infinity, '5', null, false, 2 ** 31].map((stallTimeout) => [{ stallTimeout }, 'stallTimeout'] as const),
     ...[0, -1, 1.5, NaN, Infinity, '5', null, true, 2 ** 31].map((maxDuration) => [{ maxDuration }, 'maxDuration'] as const),
-    ...[0, 1, 'yes', null, {}].map((share) => [{ share }, 'share'] as const)
+    ...[0, 1, 'yes', null, {}].map((encodeOnce) => [{ encodeOnce }, 'encodeOnce'] as const)
   ]
   for (const [options, option] of refused) {
     const expected = { code: 'FST_SSE_INVALID_OPTION', message: new RegExp(`^The option "${option}" must be `) }

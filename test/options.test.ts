@@ -36,7 +36,7 @@ t.test('Should have the documented defaults', async (t) => {
   t.same(readable(defaults), {
     heartbeat: { interval: 15_000, frame: ':\n\n' }, firstFrame: ':\n\n', open: 'immediately', serializer: JSON.stringify,
     optionSerializer: JSON.stringify, endFrame: null, lastEventIdQuery: null, onError: null, onOpen: [], onClose: [], signal: null,
-    buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' }, stallTimeout: 30_000, maxDuration: null, share: true
+    buffer: { maxBytes: 4 * 1024 * 1024, overflow: 'disconnect' }, stallTimeout: 30_000, maxDuration: null, encodeOnce: true
   })
   t.equal(register({}).server.shutdownRetry, null)
   t.same(resolve(undefined), defaults)

@@ -138,10 +138,12 @@ export interface SseOptions {
    */
   readonly maxDuration?: number | false | undefined
   /**
-   * Encode a message once for all connections that get it in one turn. Turn it off where `data` is changed in place and
-   * emitted to other connections within a turn.
+   * Whether a message is encoded once for all connections that get it in one turn of the event loop. Set it to `false`
+   * where `data` is changed in place and emitted to other connections within a turn.
    * @default true
    */
+  readonly encodeOnce?: boolean | undefined
+  /** @deprecated The former name of `encodeOnce`; the next minor version refuses it. */
   readonly share?: boolean | undefined
   /**
    * When the source completes, tell the browser not to come back: a last event, whose `type` is `'end'` and whose

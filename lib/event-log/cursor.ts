@@ -4,7 +4,7 @@ import type { LogEntry } from './entry.ts'
 /** Where one reader is in a log. */
 export interface Cursor {
   /** The next item, or `null` where there is none yet: the reader's `wake()` is called when there may be. */
-  next (): LogEntry | Gap | Position | null
+  next (): LogEntry | Gap | Bookmark | null
   close (): void
 }
 
@@ -23,7 +23,7 @@ export class Gap implements EventLogGap {
  * Where a reader begins that has no id: were it cut off before its first event, it would miss what comes meanwhile.
  * Browsers may take it from a block that has nothing but an id, which fires no event.
  */
-export class Position {
+export class Bookmark {
   readonly id: string
 
   constructor (id: string) {

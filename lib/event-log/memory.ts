@@ -4,7 +4,7 @@ import type { EventLog, EventLogFilter, EventLogMap, EventLogOptions, EventLogRe
 import { LogEntry, contentOf } from './entry.ts'
 import { checkReading, resolveLogOptions, showId } from './options.ts'
 import type { ResolvedLogOptions } from './options.ts'
-import { Gap, Position } from './cursor.ts'
+import { Gap, Bookmark } from './cursor.ts'
 import type { Cursor } from './cursor.ts'
 import { LogRange } from './range.ts'
 import { Ring } from './ring.ts'
@@ -52,14 +52,14 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     const first = this.#firstItem(lastEventId)
     const notices = typeof first === 'number' ? [] : [first]
     // With nothing to go on with, it is told where it is.
-    if (first instanceof Gap && first.oldest === null) notices.push(new Position(this.#idAt(ring.end - 1)))
+    if (first instanceof Gap && first.oldest === null) notices.push(new Bookmark(this.#idAt(ring.end - 1)))
     let position = typeof first === 'number' ? first : first instanceof Gap ? ring.start : ring.end
     let seen = first instanceof Gap ? lastEventId : this.#idAt(position - 1)
     this.#wakers.add(wake)
     return {
       next: () => {
         const notice = notices.shift()
-        if (notice instanceof Position) seen = notice.id
+        if (notice instanceof Bookmark) seen = notice.id
         if (notice !== undefined) return notice
         if (position < ring.start) {
           // It was slower than the log is long.
@@ -78,10 +78,10 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
   }
 
   /** What a reader begins with: the position of an entry, or what it is told before. */
-  #firstItem (lastEventId: string | null): number | Gap | Position {
+  #firstItem (lastEventId: string | null): number | Gap | Bookmark {
     const ring = this.#ring
     if (lastEventId === '') {
-      return this.#options.from === 'start' ? ring.start : new Position(this.#idAt(ring.end - 1))
+      return this.#options.from === 'start' ? ring.start : new Bookmark(this.#idAt(ring.end - 1))
     }
     const next = lastEventId === null ? NaN : this.#positionOf(lastEventId) + 1
     return next >= ring.start && next <= ring.end ? next : new Gap(lastEventId, ring.at(ring.start)?.id ?? null)

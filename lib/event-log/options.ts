@@ -9,10 +9,10 @@ export interface ResolvedLogOptions {
   readonly from: 'now' | 'start'
   readonly gap: NonNullable<EventLogOptions['gap']>
   /** How many events a filter leaves out before a client is told where it is, which must then still be held. */
-  readonly patience: number
+  readonly bookmarkEvery: number
 }
 
-const MAX_PATIENCE = 100
+const MAX_BOOKMARK_EVERY = 100
 
 const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
 const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map', 'signal']
@@ -32,7 +32,7 @@ export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions
     },
     from,
     gap,
-    patience: Math.max(1, Math.min(MAX_PATIENCE, Math.floor(maxEvents / 2)))
+    bookmarkEvery: Math.max(1, Math.min(MAX_BOOKMARK_EVERY, Math.floor(maxEvents / 2)))
   }
 }
 

@@ -12,9 +12,9 @@ export class LogRange<Message extends MessageEvent> implements AsyncIterable<Mes
   readonly #open: OpenCursor
   readonly #userCode: UserCode
 
-  constructor (open: OpenCursor, { gap, patience }: ResolvedLogOptions, options: object) {
+  constructor (open: OpenCursor, { gap, bookmarkEvery }: ResolvedLogOptions, options: object) {
     this.#open = open
-    this.#userCode = { ...options, gap, patience }
+    this.#userCode = { ...options, gap, bookmarkEvery }
   }
 
   /** For an event stream, which asks without a promise for each event. */

@@ -4,11 +4,11 @@ import type { MessageEvent } from '../../types/index.ts'
 import { onAbort } from '../abort.ts'
 import { isPromise } from '../duck-type.ts'
 import { FST_SSE_INVALID_OPTION } from '../errors.ts'
-import { Resumptions } from '../source/paused-sources.ts'
-import type { Resumable } from '../source/paused-sources.ts'
+import { PausedSources } from '../source/paused-sources.ts'
+import type { PausedSource } from '../source/paused-sources.ts'
 import type { Puller } from '../source/pull.ts'
 import { readFields } from '../wire/encode.ts'
-import { Gap, Position } from './cursor.ts'
+import { Gap, Bookmark } from './cursor.ts'
 import type { Cursor, OpenCursor } from './cursor.ts'
 import type { LogEntry, LogMessage } from './entry.ts'
 import { gapEvent } from './options.ts'
@@ -18,17 +18,17 @@ import type { ResolvedLogOptions } from './options.ts'
 const MAX_SKIPPED = 100
 
 /** Readers that have left out so many, and go on when others have had their turn. */
-const SKIPPING = new Resumptions()
+const SKIPPING = new PausedSources()
 
 /** What the user wants of a log. */
-export type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap' | 'patience'>
+export type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap' | 'bookmarkEvery'>
 
 type Item = { readonly done: false, readonly value: MessageEvent } | { readonly done: true, readonly value: undefined }
 
 const DONE: Item = { done: true, value: undefined }
 
 /** Reads a log for one reader: what it wants of it, as it wants it. */
-export class LogReader implements Puller, Resumable {
+export class LogReader implements Puller, PausedSource {
   readonly #userCode: UserCode
   readonly #isStream: boolean
   /** In which the user's code runs, whoever appends. */
@@ -85,7 +85,7 @@ export class LogReader implements Puller, Resumable {
     return null
   }
 
-  resume (): void {
+  continue (): void {
     this.#wake()
   }
 
@@ -104,8 +104,8 @@ export class LogReader implements Puller, Resumable {
     this.onReady()
   }
 
-  #valueOf (item: LogEntry | Gap | Position): unknown {
-    if (item instanceof Position) return this.#isStream ? { id: item.id } : undefined
+  #valueOf (item: LogEntry | Gap | Bookmark): unknown {
+    if (item instanceof Bookmark) return this.#isStream ? { id: item.id } : undefined
     if (this.#context === null) return item instanceof Gap ? gapEvent(item) : this.#eventOf(item)
     return this.#context.runInAsyncScope(() => item instanceof Gap ? this.#userCode.gap(item) : this.#select(item))
   }
@@ -122,7 +122,7 @@ export class LogReader implements Puller, Resumable {
   /** A client that gets nothing for long would come back with an id that is not held any more. */
   #skip (entry: LogEntry): unknown {
     this.#scanned++
-    if (!this.#isStream || ++this.#skipped < this.#userCode.patience) return undefined
+    if (!this.#isStream || ++this.#skipped < this.#userCode.bookmarkEvery) return undefined
     this.#skipped = 0
     return { id: entry.id }
   }

@@ -4,7 +4,7 @@ import { preview } from '../preview.ts'
 import { CONTENT_TYPE, isEventStream } from '../wire/content-type.ts'
 
 /** What a head says where the user has not said otherwise. `connection` is not ours to set, and HTTP/2 forbids it. */
-const HEAD: ReadonlyArray<readonly [name: string, value: string]> = [
+const STREAM_HEADERS: ReadonlyArray<readonly [name: string, value: string]> = [
   ['content-type', CONTENT_TYPE],
   // No cache may keep it, and nothing on the way may compress it, which would hold events back.
   ['cache-control', 'no-cache, no-transform'],
@@ -13,7 +13,7 @@ const HEAD: ReadonlyArray<readonly [name: string, value: string]> = [
 ]
 
 /** Throws `FST_SSE_STATUS_CODE` and `FST_SSE_CONTENT_TYPE` for a head that cannot be an event stream's. */
-export function checkHead (reply: FastifyReply): void {
+export function checkHeaders (reply: FastifyReply): void {
   const { statusCode } = reply
   if (statusCode < 200 || statusCode === 204 || statusCode === 205 || statusCode === 304) {
     throw new FST_SSE_STATUS_CODE(statusCode)
@@ -25,8 +25,8 @@ export function checkHead (reply: FastifyReply): void {
 }
 
 /** Takes back what was set, for another answer. */
-export function unsetHead (reply: FastifyReply): void {
-  for (const [name, value] of HEAD) {
+export function unsetHeaders (reply: FastifyReply): void {
+  for (const [name, value] of STREAM_HEADERS) {
     if (reply.getHeader(name) !== value) continue
     reply.removeHeader(name)
     if (!reply.raw.headersSent) reply.raw.removeHeader(name)
@@ -34,8 +34,8 @@ export function unsetHead (reply: FastifyReply): void {
 }
 
 /** Sets the headers that are not set yet, and drops a length, as there is none. */
-export function setHead (reply: FastifyReply): void {
-  for (const [name, value] of HEAD) {
+export function setHeaders (reply: FastifyReply): void {
+  for (const [name, value] of STREAM_HEADERS) {
     if (reply.getHeader(name) === undefined) reply.header(name, value)
   }
   reply.removeHeader('content-length')

@@ -2,9 +2,9 @@ import { EventEmitter } from 'node:events'
 import type { FastifyReply } from 'fastify'
 
 /** Where a reply keeps what is sent in its name. */
-export const kPayload = Symbol('fastify-rxjs-sse.payload')
+export const kHeldReply = Symbol('fastify-rxjs-sse.payload')
 
-type Reply = FastifyReply & Record<symbol, unknown> & { [kPayload]: Payload | null }
+type Reply = FastifyReply & Record<symbol, unknown> & { [kHeldReply]: HeldReply | null }
 
 /**
  * What `reply.sse()` gives to `reply.send()`. To Fastify, what has a `pipe` is a stream; it runs its `onSend` hooks.
@@ -14,7 +14,7 @@ type Reply = FastifyReply & Record<symbol, unknown> & { [kPayload]: Payload | nu
  * response has ended. `reply.hijack()` would make it true for good, and leave a request hanging whose `onSend` hook
  * fails: here an error handler that is called lets go of the reply.
  */
-export abstract class Payload extends EventEmitter {
+export abstract class HeldReply extends EventEmitter {
   readonly #reply: Reply
   #isHolding: boolean
   #isSending: boolean
@@ -26,7 +26,7 @@ export abstract class Payload extends EventEmitter {
     this.#isHolding = false
     this.#isSending = false
     this.#errorHandler = undefined
-    this.#reply[kPayload] = this
+    this.#reply[kHeldReply] = this
     Object.defineProperty(reply, 'sent', SENT)
   }
 
@@ -45,7 +45,7 @@ export abstract class Payload extends EventEmitter {
   }
 
   /** The error handler is about to answer in the payload's place. */
-  abstract yield (error: unknown): void
+  abstract giveWayToError (error: unknown): void
 
   protected holdReply (): void {
     this.#isHolding = true
@@ -79,7 +79,7 @@ const SENT: PropertyDescriptor = {
   configurable: true,
   enumerable: true,
   get (this: Reply) {
-    return this.raw.writableEnded || this[kPayload]?.holdsReply === true
+    return this.raw.writableEnded || this[kHeldReply]?.holdsReply === true
   }
 }
 

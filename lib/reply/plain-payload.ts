@@ -1,11 +1,11 @@
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Frame } from '../wire/frame.ts'
-import { setHead } from './headers.ts'
-import { Payload } from './held-reply.ts'
+import { setHeaders } from './headers.ts'
+import { HeldReply } from './held-reply.ts'
 
 /** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
-export class PlainPayload extends Payload {
+export class PlainPayload extends HeldReply {
   readonly #body: Frame | null
 
   constructor (reply: FastifyReply, body: Frame | null) {
@@ -14,7 +14,7 @@ export class PlainPayload extends Payload {
   }
 
   send (): void {
-    setHead(this.reply)
+    setHeaders(this.reply)
     this.sendReply(this)
   }
 
@@ -33,5 +33,5 @@ export class PlainPayload extends Payload {
     return this
   }
 
-  yield (): void {}
+  giveWayToError (): void {}
 }

@@ -5,14 +5,14 @@ import { resolveOptions } from '../options.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { BaseOptions } from '../route/route-options.ts'
 import type { Registry } from '../server/registry.ts'
-import { checkSource, streamOnlyKind } from '../source/kinds.ts'
+import { checkSource, unsendableKind } from '../source/kinds.ts'
 import { discard } from '../source/subscribe.ts'
 import type { EventStream } from '../stream/event-stream.ts'
 import { END_ID } from '../wire/event-id.ts'
 import type { Frame } from '../wire/frame.ts'
-import { checkHead } from './headers.ts'
-import { kPayload } from './held-reply.ts'
-import type { Payload } from './held-reply.ts'
+import { checkHeaders } from './headers.ts'
+import { kHeldReply } from './held-reply.ts'
+import type { HeldReply } from './held-reply.ts'
 import { PlainPayload } from './plain-payload.ts'
 import { StreamPayload } from './stream-payload.ts'
 
@@ -25,8 +25,8 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
     checkSource(source)
     // Fastify's own way to say that there is an answer already.
     if (this.sent) return this.send()
-    if (payloadOf(this)?.isSending === true) throw new FST_SSE_IN_ON_SEND()
-    checkHead(this)
+    if (heldReplyOf(this)?.isSending === true) throw new FST_SSE_IN_ON_SEND()
+    checkHeaders(this)
 
     const { request } = this
     const lastEventId = lastEventIdOf(request, resolved.lastEventIdQuery)
@@ -46,7 +46,7 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
     function beginsEnded (stream: EventStream): boolean {
       if (payload.hasLeft) stream.close(false)
       else if (limit !== null) stream.error(new FST_SSE_MAX_CONNECTIONS(limit.limit))
-      else if (registry.isClosing) stream.shutdown(registry.farewell())
+      else if (registry.isClosing) stream.shutdown(registry.shutdownFrame())
       else if (resolved.signal?.aborted === true) stream.abort()
       return stream.isReleased
     }
@@ -54,10 +54,10 @@ export function createReplySse (defaults: ResolvedOptions, registry: Registry) {
 }
 
 /** The `onError` hook: a hook of somebody's has failed while the stream was about to be sent. */
-export function yieldToErrorHandler (
+export function giveWayToErrorHandler (
   _request: FastifyRequest, reply: FastifyReply, error: unknown, done: () => void
 ): void {
-  payloadOf(reply)?.yield(error)
+  heldReplyOf(reply)?.giveWayToError(error)
   done()
 }
 
@@ -65,17 +65,17 @@ export function yieldToErrorHandler (
  * The `onSend` and the `preSerialization` hook: an Observable is no answer without the route option `sse`. Fastify
  * would take one for a stream of Node's, or make JSON of it.
  */
-export function refuseStreamOnly (
+export function refuseUnsendable (
   _request: FastifyRequest, _reply: FastifyReply, payload: unknown,
   done: (error: Error | null, payload?: unknown) => void
 ): void {
-  const kind = streamOnlyKind(payload)
+  const kind = unsendableKind(payload)
   if (kind === null) done(null, payload)
   else done(new FST_SSE_NOT_A_STREAM_ROUTE(kind))
 }
 
-function payloadOf (reply: FastifyReply): Payload | null {
-  return (reply as FastifyReply & { [kPayload]: Payload | null })[kPayload]
+function heldReplyOf (reply: FastifyReply): HeldReply | null {
+  return (reply as FastifyReply & { [kHeldReply]: HeldReply | null })[kHeldReply]
 }
 
 function lastEventIdOf (request: FastifyRequest, parameter: string | null): string | undefined {

@@ -11,8 +11,8 @@ import type { Registry } from '../server/registry.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import type { Carrier } from '../stream/event-stream.ts'
 import { Writer } from '../stream/writer.ts'
-import { checkHead, setHead, unsetHead } from './headers.ts'
-import { Payload } from './held-reply.ts'
+import { checkHeaders, setHeaders, unsetHeaders } from './headers.ts'
+import { HeldReply } from './held-reply.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
 import { ListenerSnapshot } from './listeners.ts'
@@ -29,14 +29,14 @@ const kCarried = Symbol('fastify-rxjs-sse.carried')
 type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
 
 /** The reply of one event stream, which keeps the whole write path in its own hands. */
-export class StreamPayload extends Payload implements Carrier {
+export class StreamPayload extends HeldReply implements Carrier {
   readonly #waitsForEvent: boolean
   readonly #stream: EventStream
   readonly #socket: Socket
   /** For a response that has no socket yet. */
   readonly #onSocketClose: (() => void) | null
   #timed: Timed | null
-  #turn: NodeJS.Immediate | null
+  #sendImmediate: NodeJS.Immediate | null
   /** Of the response, when Fastify began to listen to this payload. */
   #listeners: ListenerSnapshot | null
   #isOpened: boolean
@@ -51,7 +51,7 @@ export class StreamPayload extends Payload implements Carrier {
     this.#waitsForEvent = options.open === 'first-event'
     this.#stream = new EventStream(options, registry, reply.request, this)
     this.#socket = reply.request.raw.socket
-    this.#turn = null
+    this.#sendImmediate = null
     this.#listeners = null
     this.#isOpened = false
     this.#isSent = false
@@ -84,8 +84,8 @@ export class StreamPayload extends Payload implements Carrier {
    */
   start (begin: (stream: EventStream) => void): void {
     this.holdReply()
-    this.#turn = setImmediate(() => {
-      this.#turn = null
+    this.#sendImmediate = setImmediate(() => {
+      this.#sendImmediate = null
       if (this.#error !== null) this.#answerError(this.#error)
       else if (this.#isOpened || !this.#waitsForEvent) this.#send()
     })
@@ -93,16 +93,16 @@ export class StreamPayload extends Payload implements Carrier {
     if (this.#stream.isClosed && this.#error === null) this.#dispose()
   }
 
-  open (): void {
+  begin (): void {
     this.#isOpened = true
-    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#send())
+    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#send())
   }
 
-  reject (error: unknown): void {
+  fail (error: unknown): void {
     const answer = toError(error)
     this.#error = answer
     // Otherwise the turn's end sees it, or pipe() does.
-    if (this.#turn === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
+    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
   }
 
   /** Fastify begins to listen to the payload, and right after, with nobody's code between, to the response. */
@@ -118,7 +118,7 @@ export class StreamPayload extends Payload implements Carrier {
     this.#endsDestination = options?.end !== false
     try {
       if (this.#error !== null) throw this.#error
-      checkHead(this.reply)
+      checkHeaders(this.reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
       if (this.#endsDestination) this.#partFromFastify()
       this.#stream.attach(new Writer(destination, this.#stream, destination === raw ? null : this.#stream))
@@ -140,11 +140,11 @@ export class StreamPayload extends Payload implements Carrier {
     else process.nextTick(() => this.emit('end'))
   }
 
-  break (): void {
-    setTimeout(() => this.drop(), BREAK_GRACE)
+  abort (): void {
+    setTimeout(() => this.destroyConnection(), BREAK_GRACE)
   }
 
-  drop (): void {
+  destroyConnection (): void {
     const { raw } = this.reply
     const http2 = http2ResponseOf(this.reply)
     if (http2 !== null) http2.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
@@ -153,12 +153,12 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   /** Drops the connection, unless it owes another request its answer first. */
-  abandon (): void {
-    if (this.reply.raw.socket !== null) this.drop()
+  destroyUnlessPipelined (): void {
+    if (this.reply.raw.socket !== null) this.destroyConnection()
   }
 
-  yield (error: unknown): void {
-    unsetHead(this.reply)
+  giveWayToError (error: unknown): void {
+    unsetHeaders(this.reply)
     this.#stream.cancel(error)
     this.#dispose()
   }
@@ -177,12 +177,12 @@ export class StreamPayload extends Payload implements Carrier {
 
   #send (): void {
     this.#isSent = true
-    setHead(this.reply)
+    setHeaders(this.reply)
     try {
       this.sendReply(this)
     } catch (error) {
       // A header that cannot be written, say. Nobody is left to catch it, as the handler has returned.
-      this.yield(error)
+      this.giveWayToError(error)
       this.#answerError(toError(error))
     }
   }
@@ -218,8 +218,8 @@ export class StreamPayload extends Payload implements Carrier {
   }
 
   #dispose (): void {
-    if (this.#turn !== null) clearImmediate(this.#turn)
-    this.#turn = null
+    if (this.#sendImmediate !== null) clearImmediate(this.#sendImmediate)
+    this.#sendImmediate = null
     this.#listeners = null
     this.#resumeTimeout()
     const { raw } = this.reply

@@ -5,7 +5,7 @@ import { FST_SSE_INVALID_OPTION } from '../errors.ts'
 import { resolveOptions } from '../options.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { preview } from '../preview.ts'
-import { checkReturned } from '../source/kinds.ts'
+import { checkHandlerResult } from '../source/kinds.ts'
 import { discard } from '../source/subscribe.ts'
 import { checkAcceptable, varyByAccept } from './negotiation.ts'
 import { otherSchema } from './response-schema.ts'
@@ -71,7 +71,7 @@ function answer (reply: FastifyReply, returned: unknown): unknown {
   // As everywhere in Fastify.
   if (returned instanceof Error) throw returned
   try {
-    checkReturned(returned)
+    checkHandlerResult(returned)
     reply.sse(returned as SseSource)
   } catch (error) {
     discard(returned)

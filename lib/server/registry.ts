@@ -1,12 +1,12 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { ConnectionLimit, ServerOptions } from '../options.ts'
-import { Resumptions } from '../source/paused-sources.ts'
+import { PausedSources } from '../source/paused-sources.ts'
 import { encodeRetry } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
 import { Sessions } from './http2-sessions.ts'
 import { SharedEncoder } from './shared-encoder.ts'
 import { SharedTimers } from './shared-timers.ts'
-import { Turn } from './write-batch.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** What the registry asks of a stream. */
 export interface RegisteredStream {
@@ -18,10 +18,10 @@ export interface RegisteredStream {
   checkStall (): void
   readonly expiresAt: number
   expire (): void
-  /** Unsubscribes and ends at once; `farewell` goes out before. */
-  shutdown (farewell: Frame | null): void
+  /** Unsubscribes and ends at once; `shutdownFrame` goes out before. */
+  shutdown (shutdownFrame: Frame | null): void
   /** Drops the connection. */
-  abandon (): void
+  destroyUnlessPipelined (): void
 }
 
 /** How long a client may take to receive what it is owed when the server closes, in milliseconds. */
@@ -34,9 +34,9 @@ export class Registry {
   readonly sessions: Sessions
   /** Where timers are made: in no request's async context. */
   readonly #context: AsyncResource
-  readonly turn: Turn
+  readonly batch: WriteBatch
   readonly encoder: SharedEncoder
-  readonly resumptions: Resumptions
+  readonly pausedSources: PausedSources
   readonly heartbeats: SharedTimers<RegisteredStream>
   readonly stallChecks: SharedTimers<RegisteredStream>
   readonly expiries: SharedTimers<RegisteredStream>
@@ -47,9 +47,9 @@ export class Registry {
     this.#streams = new Set()
     this.sessions = new Sessions()
     this.#context = new AsyncResource('fastify-rxjs-sse')
-    this.turn = new Turn()
-    this.encoder = new SharedEncoder(this.turn)
-    this.resumptions = new Resumptions()
+    this.batch = new WriteBatch()
+    this.encoder = new SharedEncoder(this.batch)
+    this.pausedSources = new PausedSources()
     this.heartbeats = new SharedTimers(
       (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
     this.stallChecks = new SharedTimers(
@@ -87,23 +87,23 @@ export class Registry {
    */
   close (): void {
     this.#isClosing = true
-    for (const stream of this.#streams) stream.shutdown(this.farewell())
+    for (const stream of this.#streams) stream.shutdown(this.shutdownFrame())
     this.sessions.close()
-    this.turn.flush()
+    this.batch.flush()
     if (this.#streams.size + this.sessions.size === 0) return
-    this.#context.runInAsyncScope(() => setTimeout(() => this.#abandonAll(), SHUTDOWN_GRACE).unref())
+    this.#context.runInAsyncScope(() => setTimeout(() => this.#destroyAll(), SHUTDOWN_GRACE).unref())
   }
 
   /** The client's own random time to wait until it reconnects, where that was asked for. */
-  farewell (): Frame | null {
+  shutdownFrame (): Frame | null {
     const { shutdownRetry } = this.#options
     if (shutdownRetry === null) return null
     const [min, max] = shutdownRetry
     return encodeRetry(min + Math.floor(Math.random() * (max - min + 1)))
   }
 
-  #abandonAll (): void {
-    for (const stream of this.#streams) stream.abandon()
+  #destroyAll (): void {
+    for (const stream of this.#streams) stream.destroyUnlessPipelined()
     this.sessions.destroy()
   }
 }

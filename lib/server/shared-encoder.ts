@@ -1,7 +1,7 @@
 import { encodeFields, kFrame, readFields } from '../wire/encode.ts'
 import type { Fields, Framed, Serializer } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
-import type { Turn } from './write-batch.ts'
+import type { WriteBatch } from './write-batch.ts'
 
 /** A message that was encoded in this turn. */
 interface Encoded {
@@ -12,8 +12,8 @@ interface Encoded {
 }
 
 /** What a connection remembers of the messages that it was given, so that it is seen when one comes again. */
-export interface Reader {
-  lastOrder: number
+export interface Recipient {
+  lastSequence: number
 }
 
 /**
@@ -28,15 +28,15 @@ export class SharedEncoder {
   /** Frames whose bytes are kept until the turn is over. */
   #kept: Frame[]
   readonly #forget: () => void
-  readonly #turn: Turn
+  readonly #batch: WriteBatch
   /** The last that was found or made: all connections of a route ask for the same, one after the other. */
   #lastSerializer: Serializer | null
   #lastValue: unknown
   #last: Encoded | undefined
   #order: number
 
-  constructor (turn: Turn) {
-    this.#turn = turn
+  constructor (batch: WriteBatch) {
+    this.#batch = batch
     this.#encoded = new Map()
     this.#kept = []
     this.#forget = () => {
@@ -51,16 +51,16 @@ export class SharedEncoder {
     this.#order = 0
   }
 
-  encode (value: unknown, serializer: Serializer, reader: Reader): Frame | null {
+  encode (value: unknown, serializer: Serializer, reader: Recipient): Frame | null {
     const known = this.#find(value, serializer)
-    if (known !== undefined && known.order > reader.lastOrder && isUnchanged(value, known.fields)) {
-      reader.lastOrder = known.order
+    if (known !== undefined && known.order > reader.lastSequence && isUnchanged(value, known.fields)) {
+      reader.lastSequence = known.order
       return known.frame
     }
     const fields = readFields(value)
     const frame = encodeFields(fields, serializer)
     if (frame !== null) this.#keepBytes(frame)
-    reader.lastOrder = ++this.#order
+    reader.lastSequence = ++this.#order
     this.#remember(value, serializer, { order: this.#order, fields, frame })
     return frame
   }
@@ -79,7 +79,7 @@ export class SharedEncoder {
   }
 
   #scheduleForget (): void {
-    if (this.#kept.length + this.#encoded.size === 0) this.#turn.atEnd(this.#forget)
+    if (this.#kept.length + this.#encoded.size === 0) this.#batch.atEnd(this.#forget)
   }
 
   #find (value: unknown, serializer: Serializer): Encoded | undefined {

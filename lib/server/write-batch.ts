@@ -10,7 +10,7 @@ export interface Flushable {
  * Writes once per turn (one drain of the microtask queue) and connection what the turn's events are, and joins them
  * once for all connections that owe the same.
  */
-export class Turn {
+export class WriteBatch {
   #flushables: Flushable[]
   #cleanUps: Array<() => void>
   #joined: JoinedFrames | null

@@ -15,7 +15,7 @@ export function checkSource (source: unknown): void {
 }
 
 /** The same, for what the handler of a route with the option `sse` has returned. */
-export function checkReturned (source: unknown): void {
+export function checkHandlerResult (source: unknown): void {
   if (typeof source === 'function' || isInput(source) || isLog(source)) return
   throw invalidSource(
     source, 'return an Observable, an iterable, a stream of objects or a factory of one, or answer with reply.send() ' +
@@ -23,7 +23,7 @@ export function checkReturned (source: unknown): void {
 }
 
 /** What `value` is, if it can only have been meant for a stream: nothing else could be answered with it. */
-export function streamOnlyKind (value: unknown): string | null {
+export function unsendableKind (value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null
   if (hasMethod(value, observable)) return 'an Observable'
   return GENERATOR.test(Object.prototype.toString.call(value)) ? 'a generator' : null

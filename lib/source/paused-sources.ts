@@ -1,6 +1,6 @@
 /** What waited until its client takes more. */
-export interface Resumable {
-  resume (): void
+export interface PausedSource {
+  continue (): void
 }
 
 /** More would keep the event loop from everything else for more than some milliseconds. */
@@ -10,21 +10,21 @@ const SLICE = 100
  * Lets sources go on that have waited, many in one turn: those that are where others are share what is encoded and
  * joined in it.
  */
-export class Resumptions {
-  #waiting: Resumable[]
-  readonly #resume: () => void
+export class PausedSources {
+  #waiting: PausedSource[]
+  readonly #continueSlice: () => void
 
   constructor () {
     this.#waiting = []
-    this.#resume = () => {
+    this.#continueSlice = () => {
       const slice = this.#waiting.splice(0, SLICE)
-      if (this.#waiting.length > 0) setImmediate(this.#resume)
-      for (const resumable of slice) resumable.resume()
+      if (this.#waiting.length > 0) setImmediate(this.#continueSlice)
+      for (const source of slice) source.continue()
     }
   }
 
-  add (resumable: Resumable): void {
-    this.#waiting.push(resumable)
-    if (this.#waiting.length === 1) setImmediate(this.#resume)
+  add (source: PausedSource): void {
+    this.#waiting.push(source)
+    if (this.#waiting.length === 1) setImmediate(this.#continueSlice)
   }
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import type { ReadableStreamReadResult } from 'node:stream/web'
 import { observable } from 'rxjs'
 import { hasMethod, isPromise } from '../duck-type.ts'
-import type { Sink, Subscription } from './sink.ts'
+import type { Sink, SourceSubscription } from './sink.ts'
 
 /** Where a source has a puller of its own. */
 export const kPuller = Symbol('fastify-rxjs-sse.puller')
@@ -42,7 +42,7 @@ function iteratorPuller (iterator: Iterator<unknown> | AsyncIterator<unknown>): 
 }
 
 /** Takes one value at a time from a source that can wait, and only while the sink wants more. */
-export class PulledSource implements Subscription {
+export class PulledSource implements SourceSubscription {
   readonly #puller: Puller
   readonly #sink: Sink
   #isPulling: boolean
@@ -55,7 +55,7 @@ export class PulledSource implements Subscription {
     this.#isClosed = false
     puller.onReady = () => {
       this.#isPulling = false
-      this.resume()
+      this.continue()
     }
   }
 
@@ -63,11 +63,11 @@ export class PulledSource implements Subscription {
     return !this.#isPulling && !this.#isClosed
   }
 
-  resume (): void {
+  continue (): void {
     if (this.#isPulling) return
     this.#isPulling = true
     try {
-      while (!this.#isClosed && this.#sink.askForMore()) {
+      while (!this.#isClosed && this.#sink.wantsMore()) {
         const result = this.#puller.next()
         if (result === null) return
         if (isPromise(result)) {
@@ -93,7 +93,7 @@ export class PulledSource implements Subscription {
     this.#isPulling = false
     if (this.#isClosed) return
     this.#take(result)
-    this.resume()
+    this.continue()
   }
 
   #take ({ done, value }: { done?: boolean | undefined, value?: unknown }): void {

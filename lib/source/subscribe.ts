@@ -5,7 +5,7 @@ import type { SseContext } from '../../types/index.ts'
 import { isPromise } from '../duck-type.ts'
 import { invalidSource, isBytes, isFactory, isInput, isLog } from './kinds.ts'
 import { PulledSource, pullerOf } from './pull.ts'
-import type { Sink, Subscription } from './sink.ts'
+import type { Sink, SourceSubscription } from './sink.ts'
 
 /**
  * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
@@ -15,7 +15,7 @@ export function subscribe (source: unknown, context: SseContext, sink: Sink): vo
   try {
     const given = openLog(isFactory(source) ? callFactory(source, context) : source, context)
     if (isInput(given)) subscribeInput(given, sink)
-    else sink.subscribed(new PromisedSource(given, context, sink))
+    else sink.onSubscribe(new PromisedSource(given, context, sink))
   } catch (error) {
     sink.error(error)
   }
@@ -32,13 +32,13 @@ function subscribeInput (input: object, sink: Sink): void {
   const puller = pullerOf(input)
   if (puller === null) {
     const subscriber = new SinkSubscriber(sink)
-    sink.subscribed(subscriber)
+    sink.onSubscribe(subscriber)
     // A factory may have ended its own stream.
     if (!subscriber.closed) from(input as ObservableInput<unknown>).subscribe(subscriber)
   } else {
     const pulled = new PulledSource(puller, sink)
-    sink.subscribed(pulled)
-    pulled.resume()
+    sink.onSubscribe(pulled)
+    pulled.continue()
   }
 }
 
@@ -74,7 +74,7 @@ function callFactory (factory: (context: SseContext) => unknown, context: SseCon
 }
 
 /** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
-class PromisedSource implements Subscription {
+class PromisedSource implements SourceSubscription {
   readonly #context: SseContext
   readonly #sink: Sink
   #isClosed: boolean

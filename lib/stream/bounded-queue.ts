@@ -11,7 +11,7 @@ export interface FrameKey {
 }
 
 /** What waits for one client that is slower than its source, within a bound. */
-export class SendBuffer {
+export class BoundedQueue {
   readonly #options: BufferOptions
   readonly #queue: FrameQueue | LatestFrameQueue
   #dropped: number

@@ -5,8 +5,8 @@ import { onAbort } from '../abort.ts'
 import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Registry, RegisteredStream } from '../server/registry.ts'
-import type { Reader } from '../server/shared-encoder.ts'
-import type { Sink, Subscription } from '../source/sink.ts'
+import type { Recipient } from '../server/shared-encoder.ts'
+import type { Sink, SourceSubscription } from '../source/sink.ts'
 import { subscribe } from '../source/subscribe.ts'
 import { encodeFrame, isFramed, isPresent, readFields } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -20,17 +20,17 @@ import type { Writer } from './writer.ts'
 /** What a stream asks of the response that carries it. */
 export interface Carrier {
   /** There is something to send: the head may leave. */
-  open (): void
+  begin (): void
   /** The stream failed before there was anything to send: the error is the answer. */
-  reject (error: unknown): void
+  fail (error: unknown): void
   /** All has been written. */
   end (): void
   /** All that could be has been written, and it must not look like an end. */
-  break (): void
+  abort (): void
   /** Nothing that still waits matters: the connection goes at once. */
-  drop (): void
+  destroyConnection (): void
   /** The same, but for a connection on which another request is answered. */
-  abandon (): void
+  destroyUnlessPipelined (): void
 }
 
 /**
@@ -43,7 +43,7 @@ type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
  * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was
  * made is the one in which user code runs for it, whoever's turn it is.
  */
-export class EventStream extends AsyncResource implements Sink, RegisteredStream, OutboxOwner, Reader {
+export class EventStream extends AsyncResource implements Sink, RegisteredStream, OutboxOwner, Recipient {
   readonly #options: ResolvedOptions
   readonly #registry: Registry
   readonly #request: FastifyRequest
@@ -51,7 +51,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   readonly #outbox: Outbox
   #phase: Phase
   #isReleased: boolean
-  #subscription: Subscription | null
+  #subscription: SourceSubscription | null
   #controller: AbortController | null
   #stopListening: (() => void) | null
   #deadline: NodeJS.Timeout | null
@@ -61,7 +61,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   #stall: StallDetector | null
   expiresAt: number
   /** For the shared encoder. */
-  lastOrder: number
+  lastSequence: number
 
   constructor (options: ResolvedOptions, registry: Registry, request: FastifyRequest, carrier: Carrier) {
     super('EventStream')
@@ -69,7 +69,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#registry = registry
     this.#request = request
     this.#carrier = carrier
-    this.#outbox = new Outbox(options.buffer, registry.turn, this)
+    this.#outbox = new Outbox(options.buffer, registry.batch, this)
     this.#phase = 'opening'
     this.#isReleased = false
     this.#subscription = null
@@ -81,7 +81,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#openedAt = 0
     this.#stall = null
     this.expiresAt = 0
-    this.lastOrder = 0
+    this.lastSequence = 0
     registry.add(this)
   }
 
@@ -123,11 +123,11 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     subscribe(source, context, this)
   }
 
-  askForMore (): boolean {
-    return !this.#isReleased && this.#outbox.askForMore()
+  wantsMore (): boolean {
+    return !this.#isReleased && this.#outbox.wantsMore()
   }
 
-  subscribed (subscription: Subscription): void {
+  onSubscribe (subscription: SourceSubscription): void {
     if (this.#isReleased) this.#unsubscribe(subscription)
     else this.#subscription = subscription
   }
@@ -146,7 +146,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     } catch (error) {
       return this.#fail(error)
     }
-    if (this.#phase === 'opening') this.#carrier.open()
+    if (this.#phase === 'opening') this.#carrier.begin()
   }
 
   /** For the policy `latest`. */
@@ -189,40 +189,40 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       this.#carrier.end()
     } else if (this.#phase === 'failing') {
       this.#phase = 'closing'
-      this.#outbox.onceWritten(() => this.#carrier.break())
+      this.#outbox.onceWritten(() => this.#carrier.abort())
     } else if (this.#subscription?.isPaused === true) {
       // Not now: a client that keeps up would keep the event loop from everything else.
-      this.#registry.resumptions.add(this)
+      this.#registry.pausedSources.add(this)
     }
   }
 
   /** A source that waited for the client goes on. */
-  resume (): void {
-    this.runInAsyncScope(() => this.#subscription?.resume?.())
+  continue (): void {
+    this.runInAsyncScope(() => this.#subscription?.continue?.())
   }
 
   beat (): void {
-    if (this.#options.heartbeat !== null) this.#outbox.sendBetween(this.#options.heartbeat.frame)
+    if (this.#options.heartbeat !== null) this.#outbox.sendWhenIdle(this.#options.heartbeat.frame)
   }
 
   checkStall (): void {
-    const { busyBytes, bytes } = this.#outbox
+    const { unsentBytes, bytes } = this.#outbox
     const { stallTimeout } = this.#options
-    if (busyBytes === 0) this.#stall = null
+    if (unsentBytes === 0) this.#stall = null
     else this.#stall ??= new StallDetector(stallTimeout)
-    if (this.#stall?.isStalled(bytes - busyBytes) === true) this.#drop('stalled', new FST_SSE_STALLED(stallTimeout))
+    if (this.#stall?.isStalled(bytes - unsentBytes) === true) this.#drop('stalled', new FST_SSE_STALLED(stallTimeout))
   }
 
   expire (): void {
     this.#end('expired')
   }
 
-  shutdown (farewell: Frame | null): void {
-    this.#end('shutdown', farewell)
+  shutdown (shutdownFrame: Frame | null): void {
+    this.#end('shutdown', shutdownFrame)
   }
 
-  abandon (): void {
-    this.#carrier.abandon()
+  destroyUnlessPipelined (): void {
+    this.#carrier.destroyUnlessPipelined()
   }
 
   /** What carries the stream has failed. */
@@ -258,10 +258,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   #encodeHere (value: unknown): Frame | null {
-    const { serializer, share } = this.#options
+    const { serializer, encodeOnce } = this.#options
     if (isFramed(value)) return this.#registry.encoder.frameOf(value, serializer)
     // What is pulled is this connection's alone.
-    const isShared = share && this.#subscription?.resume === undefined
+    const isShared = encodeOnce && this.#subscription?.continue === undefined
     return isShared ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
   }
 
@@ -269,8 +269,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     if (this.#isReleased) return
     this.#reason = reason
     this.#release()
-    this.#outbox.sendLast(last)
-    if (this.#phase === 'opening') this.#carrier.open()
+    this.#outbox.setFinalFrame(last)
+    if (this.#phase === 'opening') this.#carrier.begin()
     this.#phase = 'ending'
     this.flush()
   }
@@ -299,8 +299,8 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
 
   #endFailing (error: unknown): void {
     this.#phase = 'failing'
-    this.#outbox.sendLast(askOnError(this, this.#request, this.#options, error))
-    this.#deadline = setTimeout(() => this.#carrier.drop(), this.#options.stallTimeout).unref()
+    this.#outbox.setFinalFrame(askOnError(this, this.#request, this.#options, error))
+    this.#deadline = setTimeout(() => this.#carrier.destroyConnection(), this.#options.stallTimeout).unref()
     this.flush()
   }
 
@@ -318,13 +318,13 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#outbox.clear()
     if (this.#phase === 'opening') return this.#reject(error)
     this.#phase = 'closing'
-    this.#carrier.drop()
+    this.#carrier.destroyConnection()
   }
 
   #reject (error: unknown): void {
     this.#phase = 'closed'
     this.#registry.delete(this)
-    this.#carrier.reject(error)
+    this.#carrier.fail(error)
   }
 
   /** The one place where the source is let go of. */
@@ -341,7 +341,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     if (controller !== null) this.runInAsyncScope(() => controller.abort())
   }
 
-  #unsubscribe (subscription: Subscription): void {
+  #unsubscribe (subscription: SourceSubscription): void {
     callUserCode(this, () => subscription.unsubscribe(), (error) => this.#teardownThrew(error))
   }
 

@@ -1,7 +1,7 @@
 import type { BufferOptions } from '../options.ts'
-import type { Flushable, Turn } from '../server/write-batch.ts'
+import type { Flushable, WriteBatch } from '../server/write-batch.ts'
 import type { Bytes, Frame } from '../wire/frame.ts'
-import { SendBuffer } from './bounded-queue.ts'
+import { BoundedQueue } from './bounded-queue.ts'
 import type { FrameKey } from './bounded-queue.ts'
 import type { Writer } from './writer.ts'
 
@@ -17,43 +17,43 @@ export interface OutboxOwner extends Flushable {
  */
 export class Outbox {
   readonly #options: BufferOptions
-  readonly #turn: Turn
+  readonly #batch: WriteBatch
   readonly #owner: OutboxOwner
   #writer: Writer | null
   /** The writer's high-water mark. */
   #limit: number
   /** Nothing waits, and the writer took all it was given: there is no need to look at it for each frame. */
-  #isFree: boolean
+  #canWrite: boolean
   /** What was sent in this turn, and leaves with it: a frame, or several. */
   #frame: Frame | null
   #frames: Frame[] | null
   #collectedBytes: number
   /** As much was written in this turn as may be. */
-  #isSpent: boolean
+  #batchIsFull: boolean
   /** Most connections are idle, and never need one. */
-  #buffer: SendBuffer | null
+  #buffer: BoundedQueue | null
   /** What leaves when nothing waits any more. */
   #last: Frame | null
   /** The end of the turn will see to what waits. */
-  #isDue: boolean
+  #isScheduled: boolean
   #events: number
   #bytes: number
   #lastWrite: number
 
-  constructor (options: BufferOptions, turn: Turn, owner: OutboxOwner) {
+  constructor (options: BufferOptions, batch: WriteBatch, owner: OutboxOwner) {
     this.#options = options
-    this.#turn = turn
+    this.#batch = batch
     this.#owner = owner
     this.#writer = null
     this.#limit = 0
-    this.#isFree = false
+    this.#canWrite = false
     this.#frame = null
     this.#frames = null
     this.#collectedBytes = 0
-    this.#isSpent = false
+    this.#batchIsFull = false
     this.#buffer = null
     this.#last = null
-    this.#isDue = false
+    this.#isScheduled = false
     this.#events = 0
     this.#bytes = 0
     this.#lastWrite = 0
@@ -78,8 +78,8 @@ export class Outbox {
   }
 
   /** How many bytes have not left Node yet, of those that were written. */
-  get busyBytes (): number {
-    return this.#writer?.busyBytes ?? 0
+  get unsentBytes (): number {
+    return this.#writer?.unsentBytes ?? 0
   }
 
   /** By `performance.now()`. */
@@ -100,9 +100,9 @@ export class Outbox {
    * Whether what comes now is written with this turn; if not, the owner is flushed when it would be. Before there is a
    * writer, one frame is wanted.
    */
-  askForMore (): boolean {
+  wantsMore (): boolean {
     if (this.#writer === null) return !this.hasWaiting
-    if (!this.#isSpent && this.#checkFree(this.#writer)) return true
+    if (!this.#batchIsFull && this.#checkFree(this.#writer)) return true
     this.#setDue()
     return false
   }
@@ -111,8 +111,8 @@ export class Outbox {
   send (frame: Frame, value: unknown): boolean {
     if (this.#writer === null || !this.#checkFree(this.#writer)) {
       this.#setDue()
-      this.#buffer ??= new SendBuffer(this.#options)
-      return this.#buffer.offer(frame, this.busyBytes, this.#owner.keyOf(value))
+      this.#buffer ??= new BoundedQueue(this.#options)
+      return this.#buffer.offer(frame, this.unsentBytes, this.#owner.keyOf(value))
     }
     if (this.#frame === null) this.#frame = frame
     else if (this.#frames === null) this.#frames = [this.#frame, frame]
@@ -121,20 +121,20 @@ export class Outbox {
     if (this.#collectedBytes < this.#limit) {
       this.#setDue()
     } else {
-      this.#isSpent = true
+      this.#batchIsFull = true
       this.#writeCollected(this.#writer)
     }
     return true
   }
 
   /** Writes a frame that is not the source's, where nothing is written anyway. */
-  sendBetween (frame: Frame): void {
+  sendWhenIdle (frame: Frame): void {
     if (this.#writer !== null && this.#frame === null && this.#checkFree(this.#writer)) this.#write(this.#writer, frame)
     this.#lastWrite = Math.trunc(performance.now())
   }
 
   /** The last frame, behind all that waits. */
-  sendLast (frame: Frame | null): void {
+  setFinalFrame (frame: Frame | null): void {
     this.#last = frame
   }
 
@@ -149,8 +149,8 @@ export class Outbox {
   /** Writes all there is, as long as the writer takes it. `true` when nothing is left. */
   flush (): boolean {
     const writer = this.#writer
-    this.#isDue = false
-    this.#isSpent = false
+    this.#isScheduled = false
+    this.#batchIsFull = false
     if (writer === null) return false
     this.#writeCollected(writer)
     while (!writer.isBlocked) {
@@ -171,18 +171,18 @@ export class Outbox {
   }
 
   #checkFree (writer: Writer): boolean {
-    if (!this.#isFree) this.#isFree = !this.hasWaiting && !writer.isBlocked
-    return this.#isFree
+    if (!this.#canWrite) this.#canWrite = !this.hasWaiting && !writer.isBlocked
+    return this.#canWrite
   }
 
   #setDue (): void {
-    if (this.#isDue) return
-    this.#isDue = true
-    this.#turn.add(this.#owner)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#batch.add(this.#owner)
   }
 
   #writeCollected (writer: Writer): void {
-    const bytes = this.#frames === null ? this.#frame : this.#turn.join(this.#frames)
+    const bytes = this.#frames === null ? this.#frame : this.#batch.join(this.#frames)
     if (bytes === null) return
     this.#events += this.#frames?.length ?? 1
     this.#frame = null
@@ -192,9 +192,9 @@ export class Outbox {
   }
 
   #write (writer: Writer, bytes: Bytes): void {
-    this.#lastWrite = this.#turn.now
+    this.#lastWrite = this.#batch.now
     this.#bytes += bytes.size
-    this.#isFree = false
+    this.#canWrite = false
     writer.write(bytes)
     this.#checkFree(writer)
   }
@@ -212,7 +212,7 @@ export class Outbox {
     }
     this.#events++
     if (!this.hasWaiting || frame.size >= limit) return frame
-    return this.#turn.join(this.#shiftMore(frame, limit))
+    return this.#batch.join(this.#shiftMore(frame, limit))
   }
 
   #shiftMore (first: Frame, limit: number): Frame[] {

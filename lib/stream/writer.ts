@@ -58,7 +58,7 @@ export class Writer {
   }
 
   /** How many bytes have not left Node yet. */
-  get busyBytes (): number {
+  get unsentBytes (): number {
     return this.#destination.writableLength + this.#rest.length
   }
 

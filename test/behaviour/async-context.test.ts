@@ -7,10 +7,10 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { SseOptions } from '../../index.ts'
 import { RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 /** What saw which request's store: `none` outside of all. */
-class Sightings {
+class EventSourceLog {
   readonly storage = new AsyncLocalStorage<string>()
   readonly #seen = new Map<string, Set<string>>()
 
@@ -27,7 +27,7 @@ class Sightings {
 
 interface Scene {
   readonly app: FastifyInstance
-  readonly sightings: Sightings
+  readonly sightings: EventSourceLog
   readonly hot: Subject<unknown>
   /** Opens a stream at `/:name`, which sees `name` as its store. */
   open (name: string): Promise<RawClient>
@@ -36,8 +36,8 @@ interface Scene {
 }
 
 /** The streams of one hot Subject, all of whose callbacks note where they are. */
-async function openScene (t: Test, options: SseOptions = {}, addHooks?: (app: FastifyInstance, sightings: Sightings) => void): Promise<Scene> {
-  const sightings = new Sightings()
+async function openTwoStreams (t: Test, options: SseOptions = {}, addHooks?: (app: FastifyInstance, sightings: EventSourceLog) => void): Promise<Scene> {
+  const sightings = new EventSourceLog()
   const hot = new Subject<unknown>()
   const app = await buildApp(t)
   app.addHook('onRequest', (request, _reply, done) => { sightings.storage.run(request.url.slice(1), done) })
@@ -90,45 +90,45 @@ function own (names: readonly string[], callbacks: readonly string[]): string[] 
 }
 
 /** Leaves aside what the other request's own hooks saw. */
-function seen (sightings: Sightings): string[] {
+function seen (sightings: EventSourceLog): string[] {
   return sightings.all.filter((line) => !line.includes('of elsewhere'))
 }
 
 t.test('Should run what a hot source triggers from another request in the context of its own', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openScene(t)
+  const { hot, open, elsewhere, sightings } = await openTwoStreams(t)
   const clients = [await open('a'), await open('b')]
   await elsewhere(() => hot.next({ data: {} }))
   await Promise.all(clients.map((client) => client.until(/{}/)))
   await elsewhere(() => hot.complete())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
-  await turn()
+  await immediate()
   t.same(seen(sightings), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own when a hot source fails from another request', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openScene(t)
+  const { hot, open, elsewhere, sightings } = await openTwoStreams(t)
   const clients = [await open('a'), await open('b')]
   const closed = clients.map((client) => once(client.socket, 'close'))
   await elsewhere(() => hot.error(new Error('boom')))
   await Promise.all(closed)
-  await turn()
+  await immediate()
   t.same(seen(sightings), own(['a', 'b'], [...ALWAYS, 'onError']))
 })
 
 t.test('Should run the hooks and onOpen in the context of their own when another request emits the first event', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openScene(t, { open: 'first-event' })
+  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, { open: 'first-event' })
   const opening = [open('a'), open('b')]
-  while (seen(sightings).filter((line) => line.startsWith('subscribe')).length < 2) await turn()
+  while (seen(sightings).filter((line) => line.startsWith('subscribe')).length < 2) await immediate()
   await elsewhere(() => hot.next({ data: {} }))
   const clients = await Promise.all(opening)
   await elsewhere(() => hot.complete())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
-  await turn()
+  await immediate()
   t.same(seen(sightings), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run the error handler in the context of its own when another request makes the source fail', async (t) => {
-  const { app, hot, elsewhere, sightings } = await openScene(t, { open: 'first-event' }, (app, sightings) => {
+  const { app, hot, elsewhere, sightings } = await openTwoStreams(t, { open: 'first-event' }, (app, sightings) => {
     app.addHook('onError', async (request) => sightings.note(`onError hook of ${request.url.slice(1)}`))
     app.setErrorHandler((_error, request, reply) => {
       sightings.note(`error handler of ${request.url.slice(1)}`)
@@ -137,7 +137,7 @@ t.test('Should run the error handler in the context of its own when another requ
   })
   const client = new RawClient(app)
   client.get('/a')
-  while (!hot.observed) await turn()
+  while (!hot.observed) await immediate()
   await elsewhere(() => hot.error(new Error('boom')))
   await client.until(/^HTTP\/1.1 418 .*handled$/s)
   client.socket.destroy()
@@ -146,26 +146,26 @@ t.test('Should run the error handler in the context of its own when another requ
 
 t.test('Should run them in the context of their own when a shared signal fires in another request', async (t) => {
   const controller = new AbortController()
-  const { hot, open, elsewhere, sightings } = await openScene(t, { signal: controller.signal })
+  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, { signal: controller.signal })
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   await elsewhere(() => controller.abort())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
-  await turn()
+  await immediate()
   t.same(seen(sightings), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own when clients leave', async (t) => {
-  const { hot, open, app, sightings } = await openScene(t)
+  const { hot, open, app, sightings } = await openTwoStreams(t)
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   for (const client of clients) client.socket.destroy()
-  while (app.sse.size > 0) await turn()
+  while (app.sse.size > 0) await immediate()
   t.same(seen(sightings), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own at app.close()', async (t) => {
-  const { hot, open, app, sightings } = await openScene(t)
+  const { hot, open, app, sightings } = await openTwoStreams(t)
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   const closed = clients.map((client) => once(client.socket, 'close'))
@@ -176,7 +176,7 @@ t.test('Should run them in the context of their own at app.close()', async (t) =
 
 t.test('Should run a stream that an onSend hook puts between in the context of its own, with heartbeats and a hot source', async (t) => {
   const options = { heartbeat: { interval: 5, message: { type: 'beat' } } }
-  const { hot, open, elsewhere, sightings } = await openScene(t, options, (app, sightings) => {
+  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, options, (app, sightings) => {
     app.addHook('onSend', async (request, _reply, payload) => {
       const name = request.url.slice(1)
       if (name === 'elsewhere') return payload

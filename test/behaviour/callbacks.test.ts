@@ -4,14 +4,14 @@ import type { SseOptions, SseSource, SseSummary } from '../../index.ts'
 import type { Probe } from '../fixtures/app.ts'
 import { RawClient, buildApp, listen } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
-import { first, openScene } from '../fixtures/two-streams.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { first, openTwoStreams } from '../fixtures/two-streams.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 const THROWERS: Readonly<Record<string, (probe: Probe, onClose: (summary: SseSummary) => void) => { source: SseSource, options: SseOptions }>> = {
   'onOpen throws': (probe, onClose) => ({ source: first(probe), options: { onClose, onOpen: () => { throw new Error('boom') } } }),
   'an async onOpen rejects': (probe, onClose) => ({
     source: first(probe),
-    options: { onClose, onOpen: async () => { await turn(); throw new Error('boom') } }
+    options: { onClose, onOpen: async () => { await immediate(); throw new Error('boom') } }
   }),
   'the serializer throws': (probe, onClose) => ({
     source: concat(of('first', { data: {} }), probe.source),
@@ -26,7 +26,7 @@ const THROWERS: Readonly<Record<string, (probe: Probe, onClose: (summary: SseSum
 for (const [name, scene] of Object.entries(THROWERS)) {
   t.test(`Should fail this stream alone when ${name}`, async (t) => {
     const { promise: closed, resolve } = deferred<SseSummary>()
-    const { url, probe, logs, bystander } = await openScene(t, (probe) => scene(probe, resolve))
+    const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => scene(probe, resolve))
     await t.rejects(fetch(url).then((response) => response.text()))
     t.match(await closed, { reason: 'error' })
     t.equal(probe.unsubscribed, probe.subscribed)
@@ -62,7 +62,7 @@ function clinging (...values: string[]): Observable<string> {
 }
 
 t.test('Should log that a teardown throws when the source completes', async (t) => {
-  const { app, url, logs, bystander } = await openScene(t, () => ({ source: clinging('first', 'last') }))
+  const { app, url, logs, bystander } = await openTwoStreams(t, () => ({ source: clinging('first', 'last') }))
   t.match(await (await fetch(url)).text(), /first[^]*last\n\n$/)
   await logs.until(({ err }) => err?.message.includes('boom') === true)
   await bystander.check()
@@ -71,7 +71,7 @@ t.test('Should log that a teardown throws when the source completes', async (t) 
 
 t.test('Should log that a teardown throws when the client leaves', async (t) => {
   const { promise: closed, resolve: onClose } = deferred<SseSummary>()
-  const { app, logs, bystander } = await openScene(t, () => ({ source: clinging('first'), options: { onClose } }))
+  const { app, logs, bystander } = await openTwoStreams(t, () => ({ source: clinging('first'), options: { onClose } }))
   const client = new RawClient(app)
   client.get('/')
   await client.until(/first/)

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import { EventSource as UndiciEventSource } from 'undici'
 import type { SseValue } from '../../index.ts'
 import { buildApp, eventsOf, listen, Probe } from '../fixtures/app.ts'
-import { CLOSED, CONNECTING, observe, OPEN, Sightings } from '../fixtures/event-source.ts'
+import { CLOSED, CONNECTING, observe, OPEN, EventSourceLog } from '../fixtures/event-source.ts'
 import type { EventSourceLike } from '../fixtures/event-source.ts'
 import { findTool } from '../fixtures/tool.ts'
 
@@ -18,7 +18,7 @@ for (const { name, EventSource } of [
   const connect = (t: Test, url: string, types: readonly string[] = []) => {
     const source: EventSourceLike = new EventSource(url)
     t.teardown(() => source.close())
-    const sightings = new Sightings()
+    const sightings = new EventSourceLog()
     observe(source, types, sightings.add)
     return { source, sightings }
   }

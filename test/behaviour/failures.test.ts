@@ -3,11 +3,11 @@ import t from 'tap'
 import type { SseSummary } from '../../index.ts'
 import { RawClient, eventsOf } from '../fixtures/app.ts'
 import { LEVEL } from '../fixtures/logs.ts'
-import { first, openScene } from '../fixtures/two-streams.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { first, openTwoStreams } from '../fixtures/two-streams.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 t.test('Should break the connection when the source fails later, and log it once', async (t) => {
-  const { url, probe, logs, bystander } = await openScene(t, (probe) => ({ source: first(probe) }))
+  const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe) }))
   const response = await fetch(url)
   const events = eventsOf(response)
   t.match(await events.next(), { value: { data: 'first' } })
@@ -21,7 +21,7 @@ t.test('Should break the connection when the source fails later, and log it once
 })
 
 t.test('Should send nothing of the error unless onError says so', async (t) => {
-  const { app, probe, bystander } = await openScene(t, (probe) => ({ source: first(probe) }))
+  const { app, probe, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe) }))
   const client = new RawClient(app)
   client.get('/')
   await client.until(/first\n\n/)
@@ -38,7 +38,7 @@ t.test('Should send what waits and then what onError gives', async (t) => {
     given.push(error)
     return { type: 'failed', data: 'sorry' }
   }
-  const { app, probe, bystander } = await openScene(t, (probe) => ({ source: first(probe), options: { onError } }))
+  const { app, probe, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe), options: { onError } }))
   const client = new RawClient(app)
   client.get('/')
   await client.until(/first\n\n/)
@@ -54,7 +54,7 @@ t.test('Should send what waits and then what onError gives', async (t) => {
 })
 
 t.test('Should fail when the failure follows an event at once, before the head has left', async (t) => {
-  const { url, logs, bystander } = await openScene(t, () => ({
+  const { url, logs, bystander } = await openTwoStreams(t, () => ({
     source: new Observable<string>((subscriber) => {
       subscriber.next('first')
       subscriber.error(new Error('right behind'))
@@ -77,7 +77,7 @@ t.test('Should fail with a value that cannot be written', async (t) => {
     [12n, 'FST_SSE_INVALID_MESSAGE'], [{ data: 12n }, 'FST_SSE_SERIALIZATION'], [{ data: cycle }, 'FST_SSE_SERIALIZATION'],
     [{ data: 'a', type: 'a\rb' }, 'FST_SSE_INVALID_FIELD'], [{ hello: 'world' }, 'FST_SSE_UNKNOWN_FIELD'], [undefined, 'FST_SSE_INVALID_MESSAGE']
   ] as const) {
-    const { url, probe, logs, bystander } = await openScene(t, (probe) => ({ source: first(probe) }))
+    const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe) }))
     const events = eventsOf(await fetch(url))
     t.match(await events.next(), { value: { data: 'first' } })
     probe.next(value)
@@ -96,7 +96,7 @@ t.test('Should log what onError throws, rejects with, or gives that is no messag
     ['gives a bad field', () => ({ type: 'a\nb' }) as never, '"type"']
   ]
   for (const [name, onError, logged] of cases) {
-    const { app, probe, logs, bystander } = await openScene(t, (probe) => ({ source: first(probe), options: { onError } }))
+    const { app, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe), options: { onError } }))
     const client = new RawClient(app)
     client.get('/')
     await client.until(/first\n\n/)
@@ -112,19 +112,19 @@ t.test('Should log what onError throws, rejects with, or gives that is no messag
 
 // As of map(async () => …): that it is refused must not leave its rejection to the process.
 t.test('Should fail with a promise that a source emits, whatever becomes of it', async (t) => {
-  const { url, probe, logs, bystander } = await openScene(t, (probe) => ({ source: first(probe) }))
+  const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe) }))
   const events = eventsOf(await fetch(url))
   await events.next()
   probe.next((async () => { throw new Error('rejected') })())
   await t.rejects(events.next())
-  await turn()
+  await immediate()
   await bystander.check()
   t.match(logs.alarms, [{ err: { code: 'FST_SSE_INVALID_MESSAGE' } }])
 })
 
 t.test('Should answer when a factory throws, and touch no other stream', async (t) => {
   for (const source of [() => { throw new Error('boom') }, async () => { throw new Error('boom') }]) {
-    const { url, logs, bystander } = await openScene(t, () => ({ source }))
+    const { url, logs, bystander } = await openTwoStreams(t, () => ({ source }))
     t.equal((await fetch(url)).status, 500)
     await bystander.check()
     t.match(logs.alarms, [{ level: LEVEL.error, err: { message: 'boom' } }])
@@ -134,14 +134,14 @@ t.test('Should answer when a factory throws, and touch no other stream', async (
 
 t.test('Should log a client that leaves at debug, and nothing else about it', async (t) => {
   const { promise: closed, resolve: onClose } = deferred<SseSummary>()
-  const { app, probe, logs, bystander } = await openScene(t, (probe) => ({ source: first(probe), options: { onClose } }))
+  const { app, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe), options: { onClose } }))
   const client = new RawClient(app)
   client.get('/')
   await client.until(/first/)
   const before = logs.lines.length
   client.socket.destroy()
   t.match(await closed, { reason: 'client', error: undefined, events: 1 })
-  await turn()
+  await immediate()
   t.equal(probe.unsubscribed, 1)
   t.match(logs.lines.slice(before), [{ level: LEVEL.debug, sse: { reason: 'client' } }])
   t.equal(logs.lines.length, before + 1)

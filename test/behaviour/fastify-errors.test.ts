@@ -4,7 +4,7 @@ import t from 'tap'
 import type { SseContext, SseOptions } from '../../index.ts'
 import { Probe, buildApp, listen } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 /** Gives the source a type that the compiler lets through: most of these have none that fits. */
 const wrong = (value: unknown): Observable<string> => value as Observable<string>
@@ -27,7 +27,7 @@ const SOURCES: Readonly<Record<string, () => Observable<string> | ((context: Sse
   'is a factory that throws': () => () => { throw fail() },
   'is a factory of a source that fails': () => () => throwError(fail),
   'is an async factory that rejects': () => () => wrong(reject()),
-  'is an async factory that rejects after a while': () => async () => turn().then(reject),
+  'is an async factory that rejects after a while': () => async () => immediate().then(reject),
   'is an async factory of a source that fails': () => () => wrong(Promise.resolve(throwError(fail)))
 } as never
 
@@ -37,7 +37,7 @@ const CUSTOM: Readonly<Record<string, (app: FastifyInstance) => void>> = {
   },
   'an async error handler': (app) => {
     app.setErrorHandler(async (error: Error, _request, reply) => {
-      await turn()
+      await immediate()
       reply.code(418)
       return { handled: error.message }
     })
@@ -100,8 +100,8 @@ t.test('Should wait for the first event as long as it takes, and answer with the
   app.get('/', (_request, reply) => reply.sse(probe.source, { open: 'first-event' }))
   const pending = fetch(await listen(app))
   await probe.until(({ subscribed }) => subscribed === 1)
-  await turn()
-  await turn()
+  await immediate()
+  await immediate()
   probe.error(fail())
   const response = await pending
   t.equal(response.status, 422)

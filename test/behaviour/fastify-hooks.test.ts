@@ -5,7 +5,7 @@ import t from 'tap'
 import sse from '../../index.ts'
 import { Probe, RawClient, buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 type Seen = string[]
 
@@ -24,7 +24,7 @@ function addAsyncHooks (app: FastifyInstance, when: string, seen: Seen): void {
   app.addHook('onRequest', async () => { seen.push(`${when} onRequest`) })
   app.addHook('preHandler', async () => { seen.push(`${when} preHandler`) })
   app.addHook('onSend', async (_request, reply) => {
-    await turn()
+    await immediate()
     seen.push(`${when} onSend`)
     reply.header(`x-${when}`, 'async')
   })
@@ -58,7 +58,7 @@ for (const name of ['onRequest', 'preHandler'] as const) {
     ['an async hook', (app, answer) => { app.addHook(name, async (_request, reply) => answer(reply)) }],
     ['an async hook without return', (app, answer) => { app.addHook(name, async (_request, reply) => { answer(reply) }) }],
     ['an async hook that goes on', (app, answer) => {
-      app.addHook(name, async (_request, reply) => { answer(reply); await turn(); await turn() })
+      app.addHook(name, async (_request, reply) => { answer(reply); await immediate(); await immediate() })
     }]
   ]
   for (const [kind, add] of hooks) {
@@ -95,7 +95,7 @@ t.test('Should answer from error handlers, and keep their status', async (t) => 
   })
   app.register(async (scope) => {
     scope.setErrorHandler(async (error: Error, _request, reply) => {
-      await turn()
+      await immediate()
       return reply.code(503).sse(of(error.message))
     })
     scope.get('/async', async () => { throw new Error('async') })
@@ -174,6 +174,6 @@ t.test('Should unsubscribe when the client leaves while an onSend hook takes its
   await probe.until(({ unsubscribed }) => unsubscribed === 1)
   t.equal(app.sse.size, 0)
   goOn()
-  await turn()
+  await immediate()
   t.equal(app.sse.size, 0)
 })

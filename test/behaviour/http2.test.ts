@@ -8,7 +8,7 @@ import type { SseCloseReason } from '../../index.ts'
 import { Probe, listen, parse, portOf } from '../fixtures/app.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { cert } from '../fixtures/tls.ts'
-import { deferred, turn, whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, whenClosed } from '../fixtures/one-route.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
@@ -93,11 +93,11 @@ for (const kind of KINDS) {
     client.stream.pause()
     for (let i = 0; i < 200; i++) {
       probe.next(`${i} ${'x'.repeat(1000)}`)
-      if (i < 100) await turn()
+      if (i < 100) await immediate()
     }
     probe.error(new Error('secret'))
     t.same([probe.unsubscribed, app.sse.size], [1, 1])
-    await turn()
+    await immediate()
     client.stream.resume()
     await client.closed
     const events = parse(client.text).map(({ data }) => data.split(' ')[0])
@@ -122,7 +122,7 @@ for (const kind of KINDS) {
     let count = 0
     for (; stream.writableLength === 0; count++) {
       probe.next(`${count} ${'x'.repeat(1000)}`)
-      await turn()
+      await immediate()
     }
     probe.error(new Error('secret'))
     // Longer than any grace that a reset may have been given.
@@ -152,7 +152,7 @@ for (const kind of KINDS) {
     for (let i = 0; i < 400; i++) {
       slow.next(`${i} ${'x'.repeat(10_000)}`)
       quick.next(`${i};`)
-      await turn()
+      await immediate()
     }
     await live.until(/data: 399;\n\n/)
     const { writableLength } = (await raw).stream
@@ -166,7 +166,7 @@ for (const kind of KINDS) {
     for (let i = 0; i < 100; i++) slow.next('x'.repeat(10_000))
     stalled.stream.close(NGHTTP2_CANCEL)
     await slow.until(({ unsubscribed }) => unsubscribed === 1)
-    await turn()
+    await immediate()
     t.same([quick.unsubscribed, app.sse.size], [0, 1])
   })
 
@@ -216,7 +216,7 @@ for (const kind of KINDS) {
     await once(app.server, 'request')
     client.stream.close(NGHTTP2_CANCEL)
     await called
-    await turn()
+    await immediate()
     t.same([probe.subscribed, app.sse.size], [0, 0])
   })
 }

@@ -218,9 +218,9 @@ t.test('Should ask for the key of a bare value as of a message', async (t) => {
 
 t.test('Should ask a source for one value at a time, however often it is resumed', async (t) => {
   let asked = 0
-  const sink = { askForMore: () => true, next () {}, error () {}, complete () {}, subscribed () {} }
+  const sink = { wantsMore: () => true, next () {}, error () {}, complete () {}, onSubscribe () {} }
   const pulled = new PulledSource({ next: () => { asked++; return new Promise(() => {}) }, cancel () {} }, sink)
-  pulled.resume()
-  pulled.resume()
+  pulled.continue()
+  pulled.continue()
   t.equal(asked, 1)
 })

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { SseCloseReason } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { deferred, turn, whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, whenClosed } from '../fixtures/one-route.ts'
 
 /** `/stream`, that streams a probe, and `/slow`, that is answered when the test says so. */
 async function setUp (t: Test) {
@@ -40,7 +40,7 @@ t.test('Behind a stream, a second request', async (t) => {
       await client.until(/:\n\n/)
       client.get(second)
       const [request] = await once(app.server, 'request') as [IncomingMessage]
-      await turn()
+      await immediate()
       const { atClose } = await called
       const subscribed = second === '/stream' ? 2 : 1
       t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [subscribed, 0, subscribed])
@@ -50,7 +50,7 @@ t.test('Behind a stream, a second request', async (t) => {
       // Node may have stopped reading the socket: then it is a write that finds out.
       while (!request.socket.destroyed) {
         probe.next('is there anybody?')
-        await turn()
+        await immediate()
       }
       t.ok(await atClose >= 1)
       t.same([probe.unsubscribed, app.sse.size], [subscribed, 0])
@@ -66,11 +66,11 @@ t.test('Before a stream has its socket', async (t) => {
     const atSocketClose = whenClosed(response.req.socket, probe)
     t.equal(response.socket, null)
     t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 0, 1])
-    await turn()
+    await immediate()
     client.socket.destroy()
     t.equal(await atSocketClose, 1)
     probe.next('nobody hears this')
-    await turn()
+    await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
     t.same(reasons, ['client'])
   })
@@ -83,7 +83,7 @@ t.test('Before a stream has its socket', async (t) => {
     t.equal(response.socket, null)
     response.req.socket.destroy()
     t.equal(await atSocketClose, 1)
-    await turn()
+    await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
   })
 
@@ -93,7 +93,7 @@ t.test('Before a stream has its socket', async (t) => {
     const { atClose } = await pipeline(given)
     for (let i = 0; i < 100; i++) {
       probe.next(`waiting ${i};`)
-      await turn()
+      await immediate()
     }
     t.equal(client.text, '')
     answerSlow('slow')
@@ -104,7 +104,7 @@ t.test('Before a stream has its socket', async (t) => {
     await client.until(/data: live\n\n/)
     client.socket.destroy()
     t.equal(await atClose, 1)
-    await turn()
+    await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
     t.same(reasons, ['client'])
   })
@@ -113,14 +113,14 @@ t.test('Before a stream has its socket', async (t) => {
     const given = await setUp(t)
     const { app, probe, client, reasons } = given
     await pipeline(given)
-    await turn()
+    await immediate()
     // Five megabytes, which is more than the default, and nothing of it can leave.
     for (let i = 0; i < 5; i++) {
       probe.next('x'.repeat(2 ** 20))
-      await turn()
+      await immediate()
     }
     if (!client.socket.closed) await once(client.socket, 'close')
-    while (app.sse.size > 0) await turn()
+    while (app.sse.size > 0) await immediate()
     t.equal(probe.unsubscribed, 1)
     t.same(reasons, ['overflow'])
   })
@@ -130,7 +130,7 @@ t.test('Before a stream has its socket', async (t) => {
     const { app, probe, client, answerSlow, reasons } = given
     const { response } = await pipeline(given)
     const { socket } = response.req
-    await turn()
+    await immediate()
     probe.next('last')
     probe.complete()
     t.same([probe.unsubscribed, app.sse.size], [1, 1])
@@ -145,7 +145,7 @@ t.test('Before a stream has its socket', async (t) => {
     const [other] = await once(app.server, 'connection')
     plain.get('/slow')
     await plain.until(/slow/)
-    await turn()
+    await immediate()
     t.same(listenersOf(socket), listenersOf(other), 'as on a socket without a stream')
     plain.socket.destroy()
   })
@@ -155,7 +155,7 @@ t.test('Before a stream has its socket', async (t) => {
     const { app, probe, client } = given
     const { response } = await pipeline(given)
     const atSocketClose = whenClosed(response.req.socket, probe)
-    await turn()
+    await immediate()
     probe.complete()
     t.equal(app.sse.size, 1)
     client.socket.destroy()
@@ -167,10 +167,10 @@ t.test('Before a stream has its socket', async (t) => {
     const given = await setUp(t)
     const { app, probe, client, answerSlow, reasons } = given
     await pipeline(given)
-    await turn()
+    await immediate()
     const closing = app.close()
     await probe.until(({ unsubscribed }) => unsubscribed === 1)
-    while (app.server.listening) await turn()
+    while (app.server.listening) await immediate()
     answerSlow('slow')
     await closing
     await once(client.socket, 'close')

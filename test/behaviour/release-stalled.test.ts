@@ -1,8 +1,8 @@
 import t from 'tap'
 import { Observable } from 'rxjs'
 import type { Test } from 'tap'
-import { deferred, turn, watch } from '../fixtures/one-route.ts'
-import type { Watched } from '../fixtures/one-route.ts'
+import { deferred, immediate, openOneRoute } from '../fixtures/one-route.ts'
+import type { OneRoute } from '../fixtures/one-route.ts'
 
 const MEGABYTE = 'x'.repeat(2 ** 20)
 
@@ -12,20 +12,20 @@ const MEGABYTES = 16
 const ROOMY = { maxBytes: 64 * 2 ** 20 }
 
 /** Asks for the stream, and stops reading. */
-async function stall (t: Test, { client, probe, raw }: Watched): Promise<void> {
+async function stall (t: Test, { client, probe, raw }: OneRoute): Promise<void> {
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.pause()
   for (let i = 0; i < MEGABYTES; i++) {
     probe.next(MEGABYTE)
-    await turn()
+    await immediate()
   }
   const { socket } = await raw
   t.ok(socket !== null && socket.writableLength > 0, 'bytes wait in Node')
 }
 
 t.test('Should unsubscribe in the turn in which a client leaves that has stopped reading', async (t) => {
-  const watched = await watch(t, { buffer: ROOMY })
+  const watched = await openOneRoute(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   t.same([probe.unsubscribed, app.sse.size], [0, 1])
@@ -36,14 +36,14 @@ t.test('Should unsubscribe in the turn in which a client leaves that has stopped
 })
 
 t.test('Should keep what waits in the stream, and not in the response', async (t) => {
-  const watched = await watch(t, { buffer: ROOMY })
+  const watched = await openOneRoute(t, { buffer: ROOMY })
   await stall(t, watched)
   const { writableLength } = await watched.raw
   t.ok(writableLength < 2 * 2 ** 20, `${writableLength} bytes wait in the response`)
 })
 
 t.test('Should let go of a source that completes while its client has stopped reading', async (t) => {
-  const watched = await watch(t, { buffer: ROOMY })
+  const watched = await openOneRoute(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   probe.complete()
@@ -56,7 +56,7 @@ t.test('Should let go of a source that completes while its client has stopped re
 })
 
 t.test('Should send a client that reads again all that waited, and the end', async (t) => {
-  const watched = await watch(t, { buffer: ROOMY })
+  const watched = await openOneRoute(t, { buffer: ROOMY })
   const { app, client, probe, atClose, reasons } = watched
   await stall(t, watched)
   probe.complete()
@@ -72,7 +72,7 @@ t.test('Should send a client that reads again all that waited, and the end', asy
 t.test('Should let go once of a source that emits too much while it is subscribed to', async (t) => {
   const { promise: released, resolve } = deferred<void>()
   let count = 0
-  const { app, client, raw, atClose, reasons } = await watch(t, {
+  const { app, client, raw, atClose, reasons } = await openOneRoute(t, {
     buffer: ROOMY,
     source: () => new Observable<string>((subscriber) => {
       for (let i = 0; i < MEGABYTES; i++) subscriber.next(MEGABYTE)
@@ -85,7 +85,7 @@ t.test('Should let go once of a source that emits too much while it is subscribe
   client.socket.pause()
   client.get('/')
   const { socket } = await raw
-  await turn()
+  await immediate()
   t.ok(socket !== null && socket.writableLength > 0, 'bytes wait in Node')
   client.socket.destroy()
   await released

@@ -3,23 +3,23 @@ import t from 'tap'
 import { Observable, of } from 'rxjs'
 import type { SseContext, SseSource, SseValue } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen, parse } from '../fixtures/app.ts'
-import { deferred, turn, watch, whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, openOneRoute, whenClosed } from '../fixtures/one-route.ts'
 
 t.test('Should unsubscribe from an idle source in the turn in which the client leaves', async (t) => {
-  const { app, probe, client, atClose, reasons } = await watch(t)
+  const { app, probe, client, atClose, reasons } = await openOneRoute(t)
   client.get('/')
   await client.until(/:\n\n/)
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 0, 1])
   client.socket.destroy()
   t.equal(await atClose, 1)
   probe.next('nobody hears this')
-  await turn()
+  await immediate()
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 1, 0])
   t.same(reasons, ['client'])
 })
 
 t.test('Should unsubscribe in the midst of a stream', async (t) => {
-  const { app, probe, client, atClose, reasons } = await watch(t)
+  const { app, probe, client, atClose, reasons } = await openOneRoute(t)
   client.get('/')
   await probe.until(({ subscribed }) => subscribed === 1)
   // It never stops emitting by itself.
@@ -33,7 +33,7 @@ t.test('Should unsubscribe in the midst of a stream', async (t) => {
 })
 
 t.test('Should unsubscribe when the client closes its half of the connection', async (t) => {
-  const { app, probe, client, atClose } = await watch(t)
+  const { app, probe, client, atClose } = await openOneRoute(t)
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.end()
@@ -42,7 +42,7 @@ t.test('Should unsubscribe when the client closes its half of the connection', a
 })
 
 t.test('Should unsubscribe from the source of a POST with a body', async (t) => {
-  const { app, probe, client, atClose, reasons } = await watch(t, { method: 'POST' })
+  const { app, probe, client, atClose, reasons } = await openOneRoute(t, { method: 'POST' })
   const head = ['POST / HTTP/1.1', 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 7']
   client.socket.write(`${head.join('\r\n')}\r\n\r\n{"a":1}`)
   await client.until(/:\n\n/)
@@ -69,7 +69,7 @@ t.test('Should unsubscribe when the client leaves between the call and the head'
   await listen(app)
   new RawClient(app).get('/')
   t.equal(await atClose, 1)
-  await turn()
+  await immediate()
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size, open], [1, 1, 0, 0])
 })
 
@@ -79,7 +79,7 @@ for (const [what, wrap] of [
 ] as const) {
   t.test(`Should never subscribe to the source of ${what} that comes when the client has left`, async (t) => {
     const { promise, resolve } = deferred<Observable<SseValue>>()
-    const { app, probe, client, atClose, reasons } = await watch(t, { source: (): SseSource => wrap(promise) })
+    const { app, probe, client, atClose, reasons } = await openOneRoute(t, { source: (): SseSource => wrap(promise) })
     client.get('/')
     await client.until(/:\n\n/)
     client.socket.destroy()
@@ -88,14 +88,14 @@ for (const [what, wrap] of [
     t.same(reasons, ['client'])
     resolve(probe.source)
     await promise
-    await turn()
+    await immediate()
     t.equal(probe.subscribed, 0)
   })
 }
 
 t.test('Should abort the signal of a factory that waits, in the turn in which the client leaves', async (t) => {
   const context = deferred<SseContext>()
-  const { client, raw, reasons } = await watch(t, {
+  const { client, raw, reasons } = await openOneRoute(t, {
     source: () => (given) => {
       context.resolve(given)
       // Rejects as `fetch` does when its signal fires: that must go unheard, and not unhandled.
@@ -111,7 +111,7 @@ t.test('Should abort the signal of a factory that waits, in the turn in which th
   const atClose = new Promise((resolve) => response.once('close', () => resolve(signal.aborted)))
   client.socket.destroy()
   t.equal(await atClose, true)
-  await turn()
+  await immediate()
   t.same(reasons, ['client'])
 })
 
@@ -134,13 +134,13 @@ for (const kind of ['an Observable', 'a factory']) {
     await once(app.server, 'request')
     client.socket.destroy()
     await called
-    await turn()
+    await immediate()
     t.same([probe.subscribed, app.sse.size, calls], [0, 0, []])
   })
 }
 
 t.test('Should unsubscribe when an onSend hook fails, and answer its error', async (t) => {
-  const { app, probe, client, reasons } = await watch(t, {
+  const { app, probe, client, reasons } = await openOneRoute(t, {
     prepare: (app) => app.addHook('onSend', async (_request, _reply, payload) => {
       if (typeof payload !== 'string') throw Object.assign(new Error('not today'), { statusCode: 503 })
     })
@@ -156,7 +156,7 @@ t.test('Should unsubscribe when the client leaves while an onSend hook is under 
   const hook = deferred<void>()
   const running = deferred<void>()
   const errors: unknown[] = []
-  const { app, probe, client, atClose, reasons } = await watch(t, {
+  const { app, probe, client, atClose, reasons } = await openOneRoute(t, {
     prepare: (app) => app
       .addHook('onError', async (_request, _reply, error) => { errors.push(error) })
       .addHook('onSend', async () => {
@@ -170,13 +170,13 @@ t.test('Should unsubscribe when the client leaves while an onSend hook is under 
   client.socket.destroy()
   t.equal(await atClose, 1)
   hook.resolve()
-  await turn()
+  await immediate()
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
   t.same([reasons, errors], [[], []])
 })
 
 t.test('Should unsubscribe when the application closes', async (t) => {
-  const { app, probe, client, atClose, reasons } = await watch(t, { server: { forceCloseConnections: false } })
+  const { app, probe, client, atClose, reasons } = await openOneRoute(t, { server: { forceCloseConnections: false } })
   client.get('/')
   await client.until(/:\n\n/)
   const closing = app.close()
@@ -193,7 +193,7 @@ t.test('Should let go once of a source that emits and completes while it is subs
     subscriber.complete()
     return () => { released++ }
   })
-  const { app, client, reasons } = await watch(t, { source: () => numbers })
+  const { app, client, reasons } = await openOneRoute(t, { source: () => numbers })
   const events = parse((await app.inject('/')).payload)
   t.equal(released, 1)
   t.same(events.map(({ data }) => Number(data)), Array.from({ length: 20_000 }, (_, i) => i))
@@ -204,7 +204,7 @@ t.test('Should let go once of a source that emits and completes while it is subs
 })
 
 t.test('Should serve a source that completes with its first value', async (t) => {
-  const { app, client, reasons } = await watch(t, { source: () => of('only') })
+  const { app, client, reasons } = await openOneRoute(t, { source: () => of('only') })
   client.get('/')
   await client.until(/data: only\n\n\r\n0\r\n\r\n/)
   t.same([app.sse.size, reasons], [0, ['complete']])
@@ -218,9 +218,9 @@ t.test('Should let a source that emits while it is subscribed to see that its st
     while (!subscriber.closed && emitted < 1000) subscriber.next(++emitted === 3 ? { id: 'é' } : emitted)
     return () => { released++ }
   })
-  const { app, client, reasons } = await watch(t, { source: () => endless })
+  const { app, client, reasons } = await openOneRoute(t, { source: () => endless })
   client.get('/')
   await once(client.socket, 'close')
-  while (app.sse.size > 0) await turn()
+  while (app.sse.size > 0) await immediate()
   t.same([emitted, released, reasons], [3, 1, ['error']])
 })

@@ -5,7 +5,7 @@ import type { EventLogOptions } from '../../index.ts'
 import { buildApp, listen } from '../fixtures/app.ts'
 import { launchChromium, openTab, servePage } from '../fixtures/browser.ts'
 import { isMissing } from '../fixtures/tool.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
   const browser = await launchChromium(t)
@@ -48,7 +48,7 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
         await opened()
         cut()
       }
-      await turn()
+      await immediate()
     }
     await sightings.until(({ events }) => events.length >= total)
     t.same(sightings.events, Array.from({ length: total }, (_item, n) => ['message', String(n)]))

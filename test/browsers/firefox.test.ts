@@ -2,13 +2,13 @@ import { concat, NEVER, of } from 'rxjs'
 import t from 'tap'
 import { buildApp, listen, Probe } from '../fixtures/app.ts'
 import { launchFirefox, serveReporter } from '../fixtures/browser.ts'
-import { CLOSED, CONNECTING, Sightings } from '../fixtures/event-source.ts'
+import { CLOSED, CONNECTING, EventSourceLog } from '../fixtures/event-source.ts'
 import { isMissing } from '../fixtures/tool.ts'
 
 t.test('In Firefox', { skip: isMissing('firefox-esr') }, async (t) => {
   const app = await buildApp(t, { retry: 0 })
   const paths = ['/completes', '/finite', '/resumes']
-  const [completes = new Sightings(), finite = new Sightings(), resumes = new Sightings()] = serveReporter(app, paths)
+  const [completes = new EventSourceLog(), finite = new EventSourceLog(), resumes = new EventSourceLog()] = serveReporter(app, paths)
 
   const completing = new Probe()
   app.get('/completes', (_request, reply) => reply.sse(completing.source))

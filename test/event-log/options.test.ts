@@ -70,7 +70,7 @@ for (const { lastEventId, options, code, message } of [
 
 t.test('Should have the defaults that are documented', async (t) => {
   const { gap: defaultGap, ...rest } = resolveLogOptions({})
-  t.same(rest, { bounds: { maxEvents: 10_000, maxBytes: 16_777_216, maxAge: Infinity }, from: 'now', patience: 100 })
+  t.same(rest, { bounds: { maxEvents: 10_000, maxBytes: 16_777_216, maxAge: Infinity }, from: 'now', bookmarkEvery: 100 })
   t.same(defaultGap({ lastEventId: 'a', oldest: null }), { type: 'gap', data: '{"lastEventId":"a","oldest":null}' })
 })
 
@@ -84,7 +84,7 @@ const gap = (): undefined => {}
 
 t.test('Should take what the options allow', async (t) => {
   t.same(resolveLogOptions({ maxEvents: 1, maxBytes: 1, maxAge: 1, from: 'start', gap }), {
-    bounds: { maxEvents: 1, maxBytes: 1, maxAge: 1 }, from: 'start', gap, patience: 1
+    bounds: { maxEvents: 1, maxBytes: 1, maxAge: 1 }, from: 'start', gap, bookmarkEvery: 1
   })
   t.equal(resolveLogOptions({ maxAge: false }).bounds.maxAge, Infinity)
 })

@@ -4,7 +4,7 @@ import t from 'tap'
 import { LogEntry, contentOf } from '../../lib/event-log/entry.ts'
 import { Ring } from '../../lib/event-log/ring.ts'
 import { WallClock } from '../fixtures/wall-clock.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -85,7 +85,7 @@ t.test('Should hold the entries no longer than their places, but for the last th
     ring.push(pushed)
   }
   t.equal(ring.lastReleased?.id, '3')
-  await turn()
+  await immediate()
   gc()
   t.same(entries.map((entry) => entry.deref()?.id).filter((id) => id !== undefined), ['3', ...idsOf(ring)])
 })

@@ -4,9 +4,9 @@ import { EventSource } from 'eventsource'
 import t from 'tap'
 import { MemoryEventLog } from '../../index.ts'
 import { RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { Sightings, observe } from '../fixtures/event-source.ts'
+import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { logOf, serve, until } from '../fixtures/log-routes.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 t.test('Should fail the stream whose filter throws, and no other', async (t) => {
   const { log, ids } = await logOf()
@@ -110,7 +110,7 @@ t.test('Should let go of a client that leaves, whether it waits, replays or read
   const { app, open } = await serve(t, ({ lastEventId }) => log.after(lastEventId, { filter }))
   const leave = async (client: RawClient): Promise<void> => {
     client.socket.destroy()
-    while (app.sse.size > 0) await turn()
+    while (app.sse.size > 0) await immediate()
     const before = calls
     await log.append('after')
     t.equal(calls, before)
@@ -126,7 +126,7 @@ t.test('Should let go of a client that leaves, whether it waits, replays or read
   stalled.socket.pause()
   for (let before = -1; before !== calls;) {
     before = calls
-    for (let i = 0; i < 20; i++) await turn()
+    for (let i = 0; i < 20; i++) await immediate()
   }
   t.ok(calls < 100, 'it was not read up to the end')
   await leave(stalled)
@@ -144,7 +144,7 @@ t.test('Should give an EventSource that is cut off again and again all events, e
   })
   const source = new EventSource(await listen(app))
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, ['gap'], sightings.add)
   const total = 300
   for (let n = 0; n < total; n++) {
@@ -152,7 +152,7 @@ t.test('Should give an EventSource that is cut off again and again all events, e
     if (n % 30 === 7) {
       // Some are cut off with events on the way, some when all have come, and some before the first.
       if (n % 60 === 7) await sightings.until(({ events }) => events.length > n)
-      else await turn()
+      else await immediate()
       for (const socket of sockets) socket.destroy()
       sockets.clear()
     }

@@ -7,8 +7,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { MemoryEventLog } from '../../index.ts'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
-import { Changing } from '../fixtures/slow.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { Waitable } from '../fixtures/slow.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 t.setTimeout(120_000)
 
@@ -28,7 +28,7 @@ interface Data {
 }
 
 /** A client that comes back with the last id that it has seen, and writes down what it gets. */
-class Client extends Changing {
+class Client extends Waitable {
   /** The numbers of the events; `NaN` for a gap. */
   readonly seen: number[] = []
   readonly #port: number
@@ -103,7 +103,7 @@ async function run (t: Test, { maxEvents, size, from, bursts }: Run): Promise<vo
   for (const { count, moves } of bursts) {
     for (let i = 0; i < count; i++) {
       await append()
-      if (i % 4 === 0) await turn()
+      if (i % 4 === 0) await immediate()
     }
     await Promise.all(clients.map((client, i) => client.move(moves[i] ?? 'nothing')))
   }

@@ -6,7 +6,7 @@ import type { EventLog, MessageEvent, SseSource } from '../../index.ts'
 import { RawClient, buildApp, listen, parse } from '../fixtures/app.ts'
 import { logOf, serve, until } from '../fixtures/log-routes.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { bodyOf, turn } from '../fixtures/one-route.ts'
+import { bodyOf, immediate } from '../fixtures/one-route.ts'
 
 const MINE = { filter: ({ data }: MessageEvent) => Number(data) % 2 === 0 }
 
@@ -61,7 +61,7 @@ for (const { name, give, expected } of [
     const { log, ids } = await logOf()
     const { open } = await serve(t, give(log))
     const client = await open(ids[1])
-    await turn()
+    await immediate()
     await log.append(5)
     const last = await log.append(6)
     t.same(await until(client, expected.at(-1)?.replaceAll(/[[\]]/g, '\\$&')), expected)

@@ -10,7 +10,7 @@ import { listen } from '../fixtures/app.ts'
 import { launchChromium } from '../fixtures/browser.ts'
 import { ChatPage, Listener, post, startChat } from '../fixtures/chat.ts'
 import { isMissing } from '../fixtures/tool.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
   const browser = await launchChromium(t)
@@ -173,7 +173,7 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     await chat.page.getByRole('link', { name: 'garden' }).click()
     await chat.untilState('refused')
     listener.leave()
-    while (app.sse.size > 0) await turn()
+    while (app.sse.size > 0) await immediate()
     await chat.page.clock.runFor(5000)
     await chat.untilState('live')
   })

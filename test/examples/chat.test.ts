@@ -12,7 +12,7 @@ import type { ChatMessage } from '../../examples/chat/rooms.ts'
 import { listen } from '../fixtures/app.ts'
 import { Listener, post, startChat } from '../fixtures/chat.ts'
 import { freePort } from '../fixtures/redis.ts'
-import { Changing } from '../fixtures/slow.ts'
+import { Waitable } from '../fixtures/slow.ts'
 
 t.test('Should tell who serves, then the history, and then what comes', async (t) => {
   const { address } = await startChat(t)
@@ -151,7 +151,7 @@ t.test('Should say that Redis is away, once, and wait for it', async (t) => {
 })
 
 /** A log that tells how many read it. */
-class Counted extends Changing implements EventLog<ChatMessage> {
+class Counted extends Waitable implements EventLog<ChatMessage> {
   readers = 0
   readonly #log = new MemoryEventLog<ChatMessage>(HISTORY)
 

@@ -35,8 +35,8 @@ function failureOf (promise: Promise<unknown>): Promise<unknown> {
   return promise.then(() => null, (error: unknown) => error)
 }
 
-/** A model without an end: `patience` tokens come at once, and then none ever does. */
-class Watched {
+/** A model without an end: `bookmarkEvery` tokens come at once, and then none ever does. */
+class OneRoute {
   generated = 0
   generatedAtAbort: number | null = null
   readonly model: Model
@@ -44,17 +44,17 @@ class Watched {
   readonly left: Promise<void>
   /** When a token is waited for that never comes. */
   readonly waits: Promise<void>
-  readonly #patience: number
+  readonly #bookmarkEvery: number
   readonly #leave: () => void
   readonly #wait: () => void
 
-  constructor (patience: number) {
+  constructor (bookmarkEvery: number) {
     const left = deferred<void>()
     const waits = deferred<void>()
     this.model = (_prompt, { signal }) => this.#generate(signal)
     this.left = left.promise
     this.waits = waits.promise
-    this.#patience = patience
+    this.#bookmarkEvery = bookmarkEvery
     this.#leave = left.resolve
     this.#wait = waits.resolve
   }
@@ -63,7 +63,7 @@ class Watched {
     signal.addEventListener('abort', () => { this.generatedAtAbort = this.generated })
     try {
       for (;;) {
-        const isLast = this.generated === this.#patience
+        const isLast = this.generated === this.#bookmarkEvery
         if (isLast) this.#wait()
         await setTimeout(isLast ? 2 ** 31 - 1 : 0, undefined, { signal })
         yield ` ${++this.generated}`
@@ -107,7 +107,7 @@ t.test('Should stream to the client\'s own helper, which puts the chunks togethe
 })
 
 t.test('Should stream no more tokens than are asked for', async (t) => {
-  const watched = new Watched(Infinity)
+  const watched = new OneRoute(Infinity)
   const { client } = await start(t, { endless: watched.model })
   let content = ''
   let reason
@@ -214,7 +214,7 @@ t.test('Should tell the client that the model has failed, and not why', async (t
 })
 
 t.test('Should leave the model at once when the client aborts while a token is waited for', async (t) => {
-  const watched = new Watched(3)
+  const watched = new OneRoute(3)
   const { app, client } = await start(t, { slow: watched.model })
   const stream = await client.chat.completions.create({ model: 'slow', messages, stream: true })
   let content = ''
@@ -232,7 +232,7 @@ t.test('Should leave the model at once when the client aborts while a token is w
 })
 
 t.test('Should generate no further token when the client breaks out of its loop', async (t) => {
-  const watched = new Watched(Infinity)
+  const watched = new OneRoute(Infinity)
   const { app, client } = await start(t, { endless: watched.model })
   for await (const { choices } of await client.chat.completions.create({ model: 'endless', messages, stream: true })) {
     if (choices[0]?.delta.content === ' 5') break
@@ -244,7 +244,7 @@ t.test('Should generate no further token when the client breaks out of its loop'
 })
 
 t.test('Should leave the model when a client that waits for JSON runs out of time', async (t) => {
-  const watched = new Watched(0)
+  const watched = new OneRoute(0)
   const { client } = await start(t, { never: watched.model })
   const error = await failureOf(client.chat.completions.create({ model: 'never', messages }, { timeout: 50 }))
   t.ok(error instanceof APIConnectionTimeoutError)
@@ -253,7 +253,7 @@ t.test('Should leave the model when a client that waits for JSON runs out of tim
 })
 
 t.test('Should be in time with a stream whose first token is not', async (t) => {
-  const watched = new Watched(0)
+  const watched = new OneRoute(0)
   const { client } = await start(t, { never: watched.model })
   const stream = await client.chat.completions.create({ model: 'never', messages, stream: true }, { timeout: 1000 })
   for await (const { choices } of stream) {

@@ -3,7 +3,7 @@ import { EventSource } from 'eventsource'
 import { NEVER, concat, of } from 'rxjs'
 import t from 'tap'
 import { Probe, buildApp, listen } from '../fixtures/app.ts'
-import { Sightings, observe } from '../fixtures/event-source.ts'
+import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
 
 t.test('Should serve a stream and JSON from one route, by what the client accepts', async (t) => {
@@ -30,7 +30,7 @@ t.test('Should serve a stream and JSON from one route, by what the client accept
   t.same(await json.json(), { price: 1 })
   const source = new EventSource(`${url}/price`)
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, [], sightings.add)
   await sightings.until(({ events }) => events.length === 1)
   t.same(sightings.events, [['message', '{"symbol":"A"}']])

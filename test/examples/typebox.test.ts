@@ -2,7 +2,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { EventSource } from 'eventsource'
 import t from 'tap'
 import type { Test } from 'tap'
-import { Sightings, observe } from '../fixtures/event-source.ts'
+import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { startProgram } from '../fixtures/program.ts'
 
 const start = (t: Test) => startProgram(t, 'typebox.js',
@@ -12,7 +12,7 @@ t.test('Should send what the schema declares, and nothing else', async (t) => {
   const { address, end } = await start(t)
   const source = new EventSource(`${address}/trades?symbol=BBB`)
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, ['trade'], sightings.add)
   await sightings.until(({ events }) => events.length === 2)
   t.strictSame(sightings.events.map(([type, data]) => [type, JSON.parse(data)]), [

@@ -7,7 +7,7 @@ import sse from '../../index.ts'
 import type { SseSource } from '../../index.ts'
 import { buildApp, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 type MakeHandler = (answer: (reply: FastifyReply) => FastifyReply) => RouteHandlerMethod
 
@@ -34,7 +34,7 @@ const HANDLERS: Readonly<Record<string, MakeHandler>> = {
     throw new Error('late')
   },
   'an async handler that calls after a while and throws late': (answer) => async (_request, reply) => {
-    await turn()
+    await immediate()
     answer(reply)
     throw new Error('late')
   }
@@ -44,14 +44,14 @@ const HANDLERS: Readonly<Record<string, MakeHandler>> = {
 const LATER_HANDLERS: Readonly<Record<string, MakeHandler>> = {
   'an async handler that returns something else when the stream is open': (answer) => async (_request, reply) => {
     answer(reply)
-    await turn()
-    await turn()
+    await immediate()
+    await immediate()
     return { something: 'else' }
   },
   'an async handler that throws when the stream is open': (answer) => async (_request, reply) => {
     answer(reply)
-    await turn()
-    await turn()
+    await immediate()
+    await immediate()
     throw new Error('late')
   }
 }
@@ -61,7 +61,7 @@ const isStream = (payload: unknown): boolean => typeof (payload as { pipe?: unkn
 const WORKING_HOOKS: Readonly<Record<string, (app: FastifyInstance) => void>> = {
   'no onSend hook': () => {},
   'a callback onSend hook': (app) => app.addHook('onSend', (_request, _reply, payload, done) => done(null, payload)),
-  'an async onSend hook': (app) => app.addHook('onSend', async (_request, _reply, payload) => { await turn(); return payload })
+  'an async onSend hook': (app) => app.addHook('onSend', async (_request, _reply, payload) => { await immediate(); return payload })
 }
 
 const FAILING_HOOKS: Readonly<Record<string, (app: FastifyInstance) => void>> = {
@@ -83,7 +83,7 @@ const FAILING_HOOKS: Readonly<Record<string, (app: FastifyInstance) => void>> = 
     if (isStream(payload)) throw new Error('onSend')
   }),
   'a late async onSend hook': (app) => app.addHook('onSend', async (_request, _reply, payload) => {
-    await turn()
+    await immediate()
     if (isStream(payload)) throw new Error('onSend')
   })
 }
@@ -94,7 +94,7 @@ const ERROR_HANDLERS: Readonly<Record<string, (app: FastifyInstance) => void>> =
   },
   'an async error handler': (app) => {
     app.setErrorHandler(async (error: Error, _request, reply) => {
-      await turn()
+      await immediate()
       return reply.code(418).send({ handled: error.message })
     })
   },
@@ -116,7 +116,7 @@ function emitting (onRelease: () => void): Observable<string> {
 }
 
 async function emitLater (subscriber: Subscriber<string>): Promise<void> {
-  for (let i = 0; i < 3; i++) await turn()
+  for (let i = 0; i < 3; i++) await immediate()
   subscriber.next('later')
   subscriber.complete()
 }

@@ -9,7 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import type { SseSummary } from '../../index.ts'
 import { Probe, RawClient, buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 const isStream = (payload: unknown): payload is Readable => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 
@@ -170,7 +170,7 @@ t.test('Should wait for a stream put between that takes no more', async (t) => {
   for (const data of ['a', 'b', 'c']) probe.next(data)
   probe.complete()
   t.equal(held.length, 1, 'nothing more is written into it')
-  for (let chunks = 0; chunks < 4; await turn()) {
+  for (let chunks = 0; chunks < 4; await immediate()) {
     for (const pass of held.splice(0)) {
       chunks++
       pass()

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
@@ -125,7 +125,7 @@ for (const [name, make, message] of NO_SOURCES) {
 
 t.test('Should say that an async handler has resolved to nothing, and answered nothing', async (t) => {
   const app = await buildApp(t)
-  add(app, '/', async () => { await turn() })
+  add(app, '/', async () => { await immediate() })
   const response = await fetch(await listen(app))
   t.equal(response.status, 500)
   t.match(await response.json(), { code: 'FST_SSE_INVALID_SOURCE', message: `undefined ${ANSWER}` })
@@ -221,7 +221,7 @@ t.test('Should not complain of a handler whose client has left, nor subscribe', 
     await called.promise
     client.socket.destroy()
     await done.promise
-    await turn()
+    await immediate()
     t.same(logs.alarms, [], url)
   }
   t.equal(probe.subscribed, 0)

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { EventSource, request } from 'undici'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { OPEN, Sightings, observe } from '../fixtures/event-source.ts'
+import { OPEN, EventSourceLog, observe } from '../fixtures/event-source.ts'
 
 const WELCOME = [
   '', ' ', ',', '*/*', '*', 'text/*', 'text/event-stream', 'TEXT/Event-Stream', 'Text/*', 'text/event-stream;charset=utf-8',
@@ -105,7 +105,7 @@ t.test('Should open an EventSource', async (t) => {
   const { url } = await buildRoutes(t)
   const source = new EventSource(`${url}/probe`)
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, [], sightings.add)
   await sightings.until(({ all }) => all.length === 1)
   t.match(sightings.all, [{ type: 'open', readyState: OPEN }])

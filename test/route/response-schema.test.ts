@@ -3,7 +3,7 @@ import { NEVER, Subject, concat, of, throwError } from 'rxjs'
 import t from 'tap'
 import type { SseOptions } from '../../index.ts'
 import { buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
-import { Sightings, observe } from '../fixtures/event-source.ts'
+import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { Logs } from '../fixtures/logs.ts'
 
 const USER = { type: 'object', properties: { name: { type: 'string' } } } as const
@@ -33,7 +33,7 @@ t.test('Should not let undeclared fields of the data out, declarative or imperat
   for (const path of ['/declarative', '/imperative']) {
     const source = new EventSource(url + path)
     t.teardown(() => source.close())
-    const sightings = new Sightings()
+    const sightings = new EventSourceLog()
     observe(source, ['user'], sightings.add)
     await sightings.until(({ events }) => events.length === 1)
     t.same(sightings.events, [['user', '{"name":"ada"}']])

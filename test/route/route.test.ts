@@ -7,7 +7,7 @@ import t from 'tap'
 import sse from '../../index.ts'
 import type { SseContext, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, eventsOf, listen } from '../fixtures/app.ts'
-import { CONNECTING, OPEN, Sightings, observe } from '../fixtures/event-source.ts'
+import { CONNECTING, OPEN, EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { INPUTS } from '../fixtures/inputs.ts'
 
 const TWO = ':\n\ndata: 1\n\ndata: 2\n\n'
@@ -30,7 +30,7 @@ t.test('Should stream what the handler returns to an EventSource, and release it
   app.get('/sse', { sse: true }, () => concat(of({ data: { hello: 'world' }, id: 1 }, { type: 'tick', data: 'two' }), probe.source))
   const source = new EventSource(`${await listen(app)}/sse`)
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, ['tick'], sightings.add)
   await sightings.until(({ events }) => events.length === 2)
   t.same(sightings.events, [['message', '{"hello":"world"}'], ['tick', 'two']])
@@ -50,7 +50,7 @@ t.test('Should give an EventSource that comes back what follows its last id', as
   })
   const source = new EventSource(await listen(app))
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, [], sightings.add)
   await sightings.until(({ events }) => events.length === 2)
   t.same(asked, [undefined, '7'])

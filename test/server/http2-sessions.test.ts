@@ -7,7 +7,7 @@ import type { SseCloseReason } from '../../index.ts'
 import { Probe, listen, portOf } from '../fixtures/app.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { cert } from '../fixtures/tls.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 const { NGHTTP2_NO_ERROR } = constants
 
@@ -71,14 +71,14 @@ for (const kind of KINDS) {
     stalled.stream.pause()
     for (let i = 0; i < 100; i++) {
       probe.next('x'.repeat(10_000))
-      await turn()
+      await immediate()
     }
     await app.close()
     stalled.stream.resume()
     await Promise.all([stalled.closed, live.closed])
     t.equal(live.stream.rstCode, NGHTTP2_NO_ERROR)
     t.equal(live.text.match(/data: /g)?.length, 100)
-    while (app.sse.size > 0) await turn()
+    while (app.sse.size > 0) await immediate()
     t.equal(probe.unsubscribed, 2)
   })
 }
@@ -89,7 +89,7 @@ t.test('Should close a session that comes while the application closes', { timeo
   const socket = connect(portOf(app), '127.0.0.1')
   await once(app.server, 'connection')
   const closing = app.close()
-  while (app.server.listening) await turn()
+  while (app.server.listening) await immediate()
   const session = connectSession('https://127.0.0.1', {
     createConnection: () => connectTls({ socket, ca: cert, servername: 'localhost', ALPNProtocols: ['h2'] })
   })
@@ -120,10 +120,10 @@ t.test('Should not wait for a peer that reads nothing of its connection any more
   await probe.until(({ subscribed }) => subscribed === 1)
   for (let i = 0; i < 16; i++) {
     probe.next('x'.repeat(2 ** 20))
-    await turn()
+    await immediate()
   }
   await app.close()
-  while (app.sse.size > 0) await turn()
+  while (app.sse.size > 0) await immediate()
   t.equal(probe.unsubscribed, 1)
 })
 

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { SseOptions, SsePluginOptions, SseSource } from '../../index.ts'
 import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
-import { CLOSED, CONNECTING, Sightings, observe } from '../fixtures/event-source.ts'
+import { CLOSED, CONNECTING, EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
 
 /** A server that streams a probe at `/`, or what is given. */
@@ -18,10 +18,10 @@ async function serve (t: Test, options: SsePluginOptions, source?: SseSource, ca
   return { app, url, probe, closings, port: portOf(app) }
 }
 
-function connect (t: Test, url: string): Sightings {
+function connect (t: Test, url: string): EventSourceLog {
   const source = new EventSource(url)
   t.teardown(() => source.close())
-  const sightings = new Sightings()
+  const sightings = new EventSourceLog()
   observe(source, [], sightings.add)
   return sightings
 }

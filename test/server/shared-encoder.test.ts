@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { SseOptions, SseValue } from '../../index.ts'
 import { SharedEncoder } from '../../lib/server/shared-encoder.ts'
 import type { Frame } from '../../lib/wire/frame.ts'
-import { Turn } from '../../lib/server/write-batch.ts'
+import { WriteBatch } from '../../lib/server/write-batch.ts'
 import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Reader } from '../fixtures/slow.ts'
 
@@ -55,7 +55,7 @@ t.test('Should encode a message once for all connections that get it', async (t)
 
 t.test('Should encode a message for each connection where it is not to be shared', async (t) => {
   const counting = countingSerializer()
-  const { probe, open } = await serve(t, { serializer: counting.serializer, share: false })
+  const { probe, open } = await serve(t, { serializer: counting.serializer, encodeOnce: false })
   const clients = await open(20)
   probe.next({ data: { n: 1 } })
   t.equal(counting.count, 20)
@@ -98,15 +98,15 @@ t.test('Should see a field that is changed between two connections of a turn', a
 })
 
 t.test('Should see each of the five fields', async (t) => {
-  const encoder = new SharedEncoder(new Turn())
+  const encoder = new SharedEncoder(new WriteBatch())
   const fields = { data: {}, id: 1, type: 'type', retry: 1, comment: 'comment' }
   const changes = { data: {}, id: '1', type: 'other', retry: 2, comment: '' }
   for (const [field, value] of Object.entries(changes)) {
     const message = { ...fields }
-    const first = encoder.encode(message, JSON.stringify, { lastOrder: 0 })
-    t.equal(encoder.encode(message, JSON.stringify, { lastOrder: 0 }), first)
+    const first = encoder.encode(message, JSON.stringify, { lastSequence: 0 })
+    t.equal(encoder.encode(message, JSON.stringify, { lastSequence: 0 }), first)
     Object.assign(message, { [field]: value })
-    t.not(encoder.encode(message, JSON.stringify, { lastOrder: 0 }), first, field)
+    t.not(encoder.encode(message, JSON.stringify, { lastSequence: 0 }), first, field)
   }
 })
 
@@ -146,9 +146,9 @@ t.test('Should forget a message when the turn ends', async (t) => {
 })
 
 t.test('Should share within a turn, and hold on to nothing after it', async (t) => {
-  const turn = new Turn()
+  const turn = new WriteBatch()
   const encoder = new SharedEncoder(turn)
-  const readers = Array.from({ length: 3 }, () => ({ lastOrder: 0 }))
+  const readers = Array.from({ length: 3 }, () => ({ lastSequence: 0 }))
   const encode = (value: SseValue): Array<Frame | null> => readers.map((reader) => encoder.encode(value, JSON.stringify, reader))
   const message = { data: { n: 1 } }
   const [first, second, third] = encode(message)
@@ -161,12 +161,12 @@ t.test('Should share within a turn, and hold on to nothing after it', async (t) 
   t.not(anew, first)
   turn.flush()
 
-  const late = { lastOrder: 0 }
+  const late = { lastSequence: 0 }
   t.not(encoder.encode(message, JSON.stringify, late), anew, 'forgotten')
   turn.flush()
 })
 
 t.test('Should share what writes nothing', async (t) => {
-  const encoder = new SharedEncoder(new Turn())
-  t.equal(encoder.encode({}, JSON.stringify, { lastOrder: 0 }), null)
+  const encoder = new SharedEncoder(new WriteBatch())
+  t.equal(encoder.encode({}, JSON.stringify, { lastSequence: 0 }), null)
 })

@@ -6,7 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import sse from '../../index.ts'
 import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { bodyOf, deferred, turn, watch } from '../fixtures/one-route.ts'
+import { bodyOf, deferred, immediate, openOneRoute } from '../fixtures/one-route.ts'
 
 /** Closes the application; gives how many milliseconds that took. */
 async function timeToClose (app: FastifyInstance): Promise<number> {
@@ -77,7 +77,7 @@ t.test('Should drop a client that has stopped reading, after a grace', { timeout
   stalled.socket.pause()
   for (let i = 0; i < 16; i++) {
     probe.next('x'.repeat(2 ** 20))
-    await turn()
+    await immediate()
   }
   while (live.socket.bytesRead < 16 * 2 ** 20) await once(live.socket, 'data')
 
@@ -87,12 +87,12 @@ t.test('Should drop a client that has stopped reading, after a grace', { timeout
   const duration = await closing
   t.ok(duration < 5000, `took ${duration} ms`)
   // Node says that a server is closed before it says so of its last socket.
-  while (app.sse.size > 0) await turn()
+  while (app.sse.size > 0) await immediate()
   t.same(reasons, ['shutdown', 'shutdown'])
 })
 
 t.test('Should let a slow client read to the end, and close its connection then', { timeout: 10_000 }, async (t) => {
-  const { app, client, probe, raw, reasons } = await watch(t, { server: { forceCloseConnections: false } })
+  const { app, client, probe, raw, reasons } = await openOneRoute(t, { server: { forceCloseConnections: false } })
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.pause()
@@ -100,10 +100,10 @@ t.test('Should let a slow client read to the end, and close its connection then'
   // Until Node has something to hold for three turns.
   for (let turns = 0; turns < 3; turns = socket === null || socket.writableLength === 0 ? 0 : turns + 1) {
     if (turns === 0) probe.next('x'.repeat(2 ** 18))
-    await turn()
+    await immediate()
   }
   const closing = app.close()
-  while (app.server.listening) await turn()
+  while (app.server.listening) await immediate()
   t.same([probe.unsubscribed, app.sse.size], [1, 1])
   client.socket.resume()
   t.match(bodyOf(await received(t, client)), { isEnded: true })
@@ -130,8 +130,8 @@ t.test('Should end streams that wait for an event, a source, or a hook', { timeo
     return client
   })
   await probe.until(({ subscribed }) => subscribed === 2)
-  while (signals.length === 0) await turn()
-  await turn()
+  while (signals.length === 0) await immediate()
+  await immediate()
   const closing = app.close()
   await probe.until(({ unsubscribed }) => unsubscribed === 2)
   t.same(signals.map(({ aborted }) => aborted), [true])
@@ -182,9 +182,9 @@ t.test('Should end at once a stream that slips in when all others have ended', {
   // Half a request keeps the connection from being idle.
   client.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
   await once(app.server, 'connection')
-  await turn()
+  await immediate()
   const closing = app.close()
-  while (app.server.listening) await turn()
+  while (app.server.listening) await immediate()
   client.socket.write('\r\n')
   t.match(await received(t, client), /^HTTP\/1.1 200 OK\r\n[^]*retry: 3000\n\n[^]*retry: (?:1\d|20)\n\n\r\n0\r\n\r\n$/)
   await closing

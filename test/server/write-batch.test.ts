@@ -1,9 +1,9 @@
 import t from 'tap'
 import { Frame } from '../../lib/wire/frame.ts'
-import { Turn } from '../../lib/server/write-batch.ts'
+import { WriteBatch } from '../../lib/server/write-batch.ts'
 
 t.test('Should flush when the microtasks have run, and those that they queued', async (t) => {
-  const turn = new Turn()
+  const turn = new WriteBatch()
   const order: string[] = []
   await new Promise<void>((resolve) => {
     turn.add({
@@ -19,7 +19,7 @@ t.test('Should flush when the microtasks have run, and those that they queued', 
 })
 
 t.test('Should flush once what was added once, and clean up behind it', async (t) => {
-  const turn = new Turn()
+  const turn = new WriteBatch()
   const order: string[] = []
   turn.atEnd(() => order.push('clean up'))
   turn.add({ flush: () => order.push('a') })
@@ -31,7 +31,7 @@ t.test('Should flush once what was added once, and clean up behind it', async (t
 })
 
 t.test('Should join the same frames once, and others anew', async (t) => {
-  const turn = new Turn()
+  const turn = new WriteBatch()
   const [a, b] = [new Frame('data: a\n\n'), new Frame('data: é\n\n')]
   const joined = turn.join([a, b])
   t.equal(Buffer.from(joined.bytes).toString(), 'data: a\n\ndata: é\n\n')

@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { MemoryEventLog } from '../../index.ts'
 import { READER_KINDS, readLog, settle } from '../fixtures/log-readers.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -13,7 +13,7 @@ const MIB = 2 ** 20
 async function heldBytes (): Promise<number> {
   for (let i = 0; i < 5; i++) {
     gc()
-    await turn()
+    await immediate()
   }
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external

@@ -4,7 +4,7 @@ import { MemoryEventLog } from '../../index.ts'
 import type { EventLogGap, EventLogOptions, SseOptions } from '../../index.ts'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Closings, KERNEL, Reader } from '../fixtures/slow.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 t.setTimeout(120_000)
 
@@ -43,9 +43,9 @@ t.test('Should replay to a client that does not read far more than may wait for 
   for (let i = 0; i < count; i++) await append(MIB)
   const reader = await open()
   reader.pause()
-  for (let i = 0; i < 100; i++) await turn()
+  for (let i = 0; i < 100; i++) await immediate()
   for (let i = 0; i < 20; i++) await append(MIB)
-  for (let i = 0; i < 100; i++) await turn()
+  for (let i = 0; i < 100; i++) await immediate()
   t.same(closings.reasons, [])
   reader.resume()
   await reader.until(({ events }) => events.length === count + 20)
@@ -61,7 +61,7 @@ t.test('Should give a client that was slower than the log is long a gap, and go 
   const count = 3 * KERNEL / MIB
   for (let i = 0; i < count; i++) {
     ids.push(await append(MIB))
-    await turn()
+    await immediate()
   }
   reader.resume()
   await reader.until(({ events }) => events.at(-1)?.id === ids.at(-1))

@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 import { of } from 'rxjs'
 import type { FastifyInstance } from 'fastify'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -15,7 +15,7 @@ const gc = runInNewContext('gc') as () => void
 async function heapUsed (): Promise<number> {
   for (let i = 0; i < 5; i++) {
     gc()
-    await turn()
+    await immediate()
   }
   return process.memoryUsage().heapUsed
 }
@@ -71,8 +71,8 @@ t.test('Should keep nothing of 2 000 clients that came and left', async (t) => {
     await connectAndLeave(app, '/observable', rounds / 2)
     await connectAndLeave(app, '/factory', rounds / 2)
     await probe.until(({ subscribed, unsubscribed }) => subscribed === unsubscribed)
-    while (app.sse.size > 0) await turn()
-    await turn()
+    while (app.sse.size > 0) await immediate()
+    await immediate()
   }
   // What is made once, and code that gets compiled, is there after this.
   await round(2000)
@@ -102,7 +102,7 @@ t.test('Should keep no listener on a connection that carries one stream after th
     client.text = ''
     client.get(path)
     await client.until(end)
-    await turn()
+    await immediate()
   }
   await ask('/plain', /plain$/)
   const listeners = listenersOf(socket)

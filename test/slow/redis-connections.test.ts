@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { RedisServer, RedisWatch } from '../fixtures/redis.ts'
-import { Taker, Told, numbers } from '../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger, numbers } from '../fixtures/log-pull-client.ts'
 import { isMissing } from '../fixtures/tool.ts'
 import { RedisEventLog } from '../../lib/event-log/redis/event-log.ts'
 
@@ -47,7 +47,7 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     const writer = await redis.connect(t)
     const logs = numbers(0, 200).map((number) => new RedisEventLog<number>({ client, key: `room ${number}` }))
     const others = numbers(0, 200).map((number) => new RedisEventLog<number>({ client: writer, key: `room ${number}` }))
-    const readers = logs.flatMap((log) => numbers(0, 5).map(() => new Taker(t, log.after())))
+    const readers = logs.flatMap((log) => numbers(0, 5).map(() => new PullClient(t, log.after())))
     const first = readers.map((reader) => reader.take(1))
     await watch.untilBlocked()
     await Promise.all(others.map((log, number) => log.append(number)))
@@ -71,13 +71,13 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     const redis = await RedisServer.start(t)
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
-    const reader = new Taker(t, new RedisEventLog({ client, key: 'first' }).after())
+    const reader = new PullClient(t, new RedisEventLog({ client, key: 'first' }).after())
     const waiting = reader.take(1)
     await watch.untilBlocked()
     const delays: number[] = []
     for (const number of numbers(0, 20)) {
       const log = new RedisEventLog({ client, key: `more ${number}`, from: 'start' })
-      const reader = new Taker(t, log.after())
+      const reader = new PullClient(t, log.after())
       const start = performance.now()
       const taken = reader.take(2)
       await log.append('a')
@@ -102,12 +102,12 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
     const logs = [10, 1_000].map((maxEvents) => new RedisEventLog({ client, key: 'log', maxEvents }))
-    const readers = logs.map((log) => new Taker(t, log.after()))
+    const readers = logs.map((log) => new PullClient(t, log.after()))
     const first = readers.map((reader) => reader.take(1))
     await watch.untilBlocked()
     await logs[1]?.append('a')
     t.same(await Promise.all(first), [['a'], ['a']])
-    const late = new Taker(t, new RedisEventLog({ client, key: 'log', from: 'start' }).after())
+    const late = new PullClient(t, new RedisEventLog({ client, key: 'log', from: 'start' }).after())
     t.same(await late.take(1), ['a'])
     t.equal(await watch.connections(), 2)
   })
@@ -117,9 +117,9 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
     const other = await redis.connect(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
-    const early = new Taker(t, log.after())
+    const early = new PullClient(t, log.after())
     const first = early.take(1)
     await watch.untilBlocked()
     await log.append(1)
@@ -127,7 +127,7 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     await early.leave()
     while (await watch.blocked() > 0);
     await other.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal'])
-    const late = new Taker(t, log.after())
+    const late = new PullClient(t, log.after())
     const second = late.take(1)
     while (await (await RedisWatch.open(t, redis)).blocked() === 0);
     await new RedisEventLog({ client: other, key: 'log' }).append(2)

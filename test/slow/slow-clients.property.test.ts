@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import type { SseOverflow } from '../../index.ts'
 import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 t.setTimeout(120_000)
 
@@ -57,7 +57,7 @@ async function run (t: Test, overflow: SseOverflow, pauses: Pause[]): Promise<Ou
       const message = { ...given, number: emitted.length }
       emitted.push(message)
       probe.next({ data: { ...message, text: 'x'.repeat(message.size) }, id: message.hasId ? message.number : undefined })
-      if (message.number % 8 === 0) await turn()
+      if (message.number % 8 === 0) await immediate()
     }
     await client.read(reads, 200)
   }

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { Resumptions } from '../../lib/source/paused-sources.ts'
+import { PausedSources } from '../../lib/source/paused-sources.ts'
 import { Clock } from '../fixtures/clock.ts'
 
 t.test('Should resume those that were added in the next turn, in the order in which they came', async (t) => {
   const clock = new Clock(t)
-  const resumptions = new Resumptions()
+  const paused = new PausedSources()
   const resumed: number[] = []
-  for (const n of [1, 2, 3]) resumptions.add({ resume: () => resumed.push(n) })
+  for (const n of [1, 2, 3]) paused.add({ continue: () => resumed.push(n) })
   t.same(resumed, [])
   clock.turn()
   t.same(resumed, [1, 2, 3])
@@ -15,12 +15,12 @@ t.test('Should resume those that were added in the next turn, in the order in wh
 
 t.test('Should resume in a later turn those that come while others are resumed', async (t) => {
   const clock = new Clock(t)
-  const resumptions = new Resumptions()
+  const paused = new PausedSources()
   const resumed: string[] = []
-  resumptions.add({
-    resume () {
+  paused.add({
+    continue () {
       resumed.push('first')
-      resumptions.add({ resume: () => resumed.push('second') })
+      paused.add({ continue: () => resumed.push('second') })
     }
   })
   clock.turn()
@@ -32,13 +32,13 @@ t.test('Should resume in a later turn those that come while others are resumed',
 
 t.test('Should resume a hundred in one turn, and leave the event loop to others before the next', async (t) => {
   const clock = new Clock(t)
-  const resumptions = new Resumptions()
+  const paused = new PausedSources()
   const resumed: number[] = []
   for (let n = 0; n < 250; n++) {
-    resumptions.add({
-      resume () {
+    paused.add({
+      continue () {
         resumed.push(n)
-        if (n === 0) resumptions.add({ resume: () => resumed.push(250) })
+        if (n === 0) paused.add({ continue: () => resumed.push(250) })
       }
     })
   }

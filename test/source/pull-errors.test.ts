@@ -6,7 +6,7 @@ import type { SseOptions, SseSource } from '../../index.ts'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 /** What no source may ever cause. */
 const unhandled: unknown[] = []
@@ -143,7 +143,7 @@ t.test('Should not heed what a promise or a source gives or fails with when the 
     client.response.destroy()
     t.match(await closings.first(), { reason: 'client', events: 0 })
     for (const settle of late.splice(0, length)) settle()
-    for (let i = 0; i < 20; i++) await turn()
+    for (let i = 0; i < 20; i++) await immediate()
     t.same([closings.reasons, app.sse.size, logs.alarms], [['client'], 0, []])
   }
 })
@@ -185,7 +185,7 @@ t.test('Should handle the rejection of a promise for a client that has left', as
   const { promise: called, resolve } = deferred<void>()
   app.get('/', async (request, reply) => {
     request.raw.socket.destroy()
-    await turn()
+    await immediate()
     reply.sse(Promise.reject(teapot()))
     resolve()
     return reply
@@ -214,6 +214,6 @@ t.test('Should end the stream of a value that cannot be written, and let go of i
 })
 
 t.test('Should never leave a rejection unhandled', async (t) => {
-  for (let i = 0; i < 20; i++) await turn()
+  for (let i = 0; i < 20; i++) await immediate()
   t.same(unhandled, [])
 })

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 import type { SseOptions, SseSource } from '../../index.ts'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
-import { deferred, turn } from '../fixtures/one-route.ts'
+import { deferred, immediate } from '../fixtures/one-route.ts'
 
 const VALUE = 'x'.repeat(2 ** 15)
 
@@ -126,7 +126,7 @@ async function microtasks (): Promise<void> {
 async function settle (watch: Watch): Promise<void> {
   for (let asked = -1; asked !== watch.asked;) {
     asked = watch.asked
-    for (let i = 0; i < 100; i++) await turn()
+    for (let i = 0; i < 100; i++) await immediate()
   }
 }
 
@@ -208,7 +208,7 @@ t.test('Should drop what a generator still yields that was being waited for when
   const { events } = await closings.first()
   t.same([events, finalised], [3, 0])
   give?.()
-  await turn()
+  await immediate()
   t.equal(finalised, 1, 'it ends at its next yield')
 })
 

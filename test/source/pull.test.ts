@@ -7,7 +7,7 @@ import type { SseOptions, SseSource } from '../../index.ts'
 import { buildApp, listen, parse, portOf } from '../fixtures/app.ts'
 import { MeasuredServer } from '../fixtures/measured-server.ts'
 import { Closings, KERNEL, Reader } from '../fixtures/slow.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 /** 32 KiB: twice what a socket takes before it asks for a pause. */
 const VALUE = 'x'.repeat(2 ** 15)
@@ -31,7 +31,7 @@ class Pulled extends EventEmitter {
   async takeLater (): Promise<string | undefined> {
     this.waiting++
     this.mostWaiting = Math.max(this.mostWaiting, this.waiting)
-    await turn()
+    await immediate()
     this.waiting--
     return this.take()
   }
@@ -93,7 +93,7 @@ async function serve (t: Test, source: SseSource, options: SseOptions = {}) {
 async function settle (pulled: Pulled): Promise<void> {
   for (let asked = -1; asked !== pulled.asked;) {
     asked = pulled.asked
-    for (let i = 0; i < 100; i++) await turn()
+    for (let i = 0; i < 100; i++) await immediate()
   }
 }
 

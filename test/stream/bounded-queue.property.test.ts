@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { SseOverflow } from '../../index.ts'
-import { SendBuffer } from '../../lib/stream/bounded-queue.ts'
+import { BoundedQueue } from '../../lib/stream/bounded-queue.ts'
 import { Frame } from '../../lib/wire/frame.ts'
 
 const POLICIES = ['disconnect', 'drop-oldest', 'drop-newest', 'latest'] as const
@@ -92,7 +92,7 @@ for (const policy of POLICIES) {
     let refused = 0
     fc.assert(fc.property(fc.integer({ min: 1, max: 3000 }), fc.array(pause, { maxLength: 10 }), (maxBytes, pauses) => {
       const model = new Model(policy, maxBytes)
-      const buffer = new SendBuffer(optionsOf(policy, maxBytes))
+      const buffer = new BoundedQueue(optionsOf(policy, maxBytes))
       let number = 0
       for (const { busy, emits, leaves } of pauses) {
         for (const given of emits) {
@@ -114,12 +114,12 @@ for (const policy of POLICIES) {
   })
 }
 
-function compare (buffer: SendBuffer, model: Model): void {
+function compare (buffer: BoundedQueue, model: Model): void {
   if (buffer.dropped !== model.dropped) throw new Error(`dropped ${buffer.dropped}, not ${model.dropped}`)
   if (buffer.isEmpty !== (model.waiting.length === 0)) throw new Error(`isEmpty is ${buffer.isEmpty}`)
 }
 
-function leave (buffer: SendBuffer, model: Model): void {
+function leave (buffer: BoundedQueue, model: Model): void {
   const expected = model.waiting.shift()
   const frame = buffer.shift()
   const text = expected === undefined ? undefined : frameOf(expected).toString()

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { SseOverflow } from '../../index.ts'
-import { SendBuffer } from '../../lib/stream/bounded-queue.ts'
+import { BoundedQueue } from '../../lib/stream/bounded-queue.ts'
 import type { FrameKey } from '../../lib/stream/bounded-queue.ts'
 import { Frame } from '../../lib/wire/frame.ts'
 
@@ -9,19 +9,19 @@ function frame (name: string, size = 1024 / 3 - 128): Frame {
   return new Frame(name.padEnd(Math.floor(size), '.'))
 }
 
-function drain (buffer: SendBuffer): string {
+function drain (buffer: BoundedQueue): string {
   let names = ''
   for (let frame = buffer.shift(); frame !== undefined; frame = buffer.shift()) names += frame.toString().replaceAll('.', '')
   return names
 }
 
 /** Offers the frames of these names; gives whether each was answered `true`. */
-function offer (buffer: SendBuffer, names: string, busy = 0, key: FrameKey | null = null): boolean[] {
+function offer (buffer: BoundedQueue, names: string, busy = 0, key: FrameKey | null = null): boolean[] {
   return [...names].map((name) => buffer.offer(frame(name), busy, key))
 }
 
-function create (overflow: SseOverflow, maxBytes = 1024): SendBuffer {
-  return new SendBuffer({ maxBytes, overflow })
+function create (overflow: SseOverflow, maxBytes = 1024): BoundedQueue {
+  return new BoundedQueue({ maxBytes, overflow })
 }
 
 const latest = { latest: () => {} }

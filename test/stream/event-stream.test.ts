@@ -4,14 +4,14 @@ import type { Test } from 'tap'
 import { EMPTY, concat, of, throwError } from 'rxjs'
 import { RawClient, parse } from '../fixtures/app.ts'
 import { Clock } from '../fixtures/clock.ts'
-import { bodyOf, turn, watch } from '../fixtures/one-route.ts'
-import type { Watched, WatchedOptions } from '../fixtures/one-route.ts'
+import { bodyOf, immediate, openOneRoute } from '../fixtures/one-route.ts'
+import type { OneRoute, OneRouteOptions } from '../fixtures/one-route.ts'
 
 const NOTHING_YET = ''
 
 /** Opens the stream on a clock that stands. */
-async function openWithClock (t: Test, options: WatchedOptions): Promise<Watched & { clock: Clock }> {
-  const watched = await watch(t, options)
+async function openWithClock (t: Test, options: OneRouteOptions): Promise<OneRoute & { clock: Clock }> {
+  const watched = await openOneRoute(t, options)
   const clock = new Clock(t)
   watched.client.get('/')
   await watched.probe.until(({ subscribed }) => subscribed === 1)
@@ -21,21 +21,21 @@ async function openWithClock (t: Test, options: WatchedOptions): Promise<Watched
 }
 
 /** Everything that was on its way when this was called has arrived. */
-async function settle ({ app, probe }: Watched): Promise<void> {
+async function settle ({ app, probe }: OneRoute): Promise<void> {
   await probe.until(({ subscribed }) => subscribed === 1)
   const other = new RawClient(app)
   for (let i = 0; i < 3; i++) {
     other.text = ''
     other.get('/nowhere')
     await other.until(/Not Found/)
-    await turn()
+    await immediate()
   }
   other.socket.destroy()
 }
 
 t.test('Should open at once, and say first how long to wait before a reconnection', async (t) => {
   for (const [retry, first] of [[undefined, ':\n\n'], [0, 'retry: 0\n\n'], [5000, 'retry: 5000\n\n']] as const) {
-    const { client, probe } = await watch(t, { retry })
+    const { client, probe } = await openOneRoute(t, { retry })
     client.get('/')
     await client.until(/\n\n\r\n$/)
     t.match(client.text, /^HTTP\/1.1 200 OK\r\ncontent-type: text\/event-stream\r\n/)
@@ -47,7 +47,7 @@ t.test('Should open at once, and say first how long to wait before a reconnectio
 })
 
 t.test('Should say it before what the source emits while it is subscribed to', async (t) => {
-  const { client } = await watch(t, { retry: 7, source: () => of('a', 'b') })
+  const { client } = await openOneRoute(t, { retry: 7, source: () => of('a', 'b') })
   client.get('/')
   await client.until(/\r\n0\r\n\r\n$/)
   t.equal(bodyOf(client.text).body, 'retry: 7\n\ndata: a\n\ndata: b\n\n')
@@ -106,7 +106,7 @@ t.test('A heartbeat', async (t) => {
   })
 
   t.test('Should go on by the clock on the wall', async (t) => {
-    const { client } = await watch(t, { heartbeat: 20 })
+    const { client } = await openOneRoute(t, { heartbeat: 20 })
     client.get('/')
     await client.until(/(?::\n\n[^:]*){4}/)
     t.match(bodyOf(client.text).body, /^(?::\n\n){4,}$/)
@@ -115,7 +115,7 @@ t.test('A heartbeat', async (t) => {
 
 t.test('With open: \'first-event\'', async (t) => {
   t.test('Should send no head before the first event', async (t) => {
-    const watched = await watch(t, { open: 'first-event' })
+    const watched = await openOneRoute(t, { open: 'first-event' })
     const { app, client, probe } = watched
     client.get('/')
     await settle(watched)
@@ -128,7 +128,7 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should send the head and the end where the source completes without an event', async (t) => {
-    const watched = await watch(t, { open: 'first-event' })
+    const watched = await openOneRoute(t, { open: 'first-event' })
     const { client, probe, reasons } = watched
     client.get('/')
     await settle(watched)
@@ -141,7 +141,7 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should let the error handler answer where the source fails without an event', async (t) => {
-    const watched = await watch(t, { open: 'first-event' })
+    const watched = await openOneRoute(t, { open: 'first-event' })
     const { app, client, probe, reasons } = watched
     client.get('/')
     await settle(watched)
@@ -152,7 +152,7 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should release the source when the client does not wait for it', async (t) => {
-    const watched = await watch(t, { open: 'first-event' })
+    const watched = await openOneRoute(t, { open: 'first-event' })
     const { app, client, probe, atClose, reasons } = watched
     client.get('/')
     await settle(watched)
@@ -165,7 +165,7 @@ t.test('With open: \'first-event\'', async (t) => {
 t.test('A finite stream', async (t) => {
   t.test('Should end with the event that was asked for, and answer 204 to those who have seen it', async (t) => {
     const finite = { type: 'done', data: { total: 2 } }
-    const { app, client, probe } = await watch(t, { finite, lastEventIdQuery: 'last' })
+    const { app, client, probe } = await openOneRoute(t, { finite, lastEventIdQuery: 'last' })
     client.get('/')
     await client.until(/:\n\n/)
     probe.next({ data: 'one', id: 1 })
@@ -184,7 +184,7 @@ t.test('A finite stream', async (t) => {
 
   t.test('Should not tell the client to stay away when it is cut short', async (t) => {
     const controller = new AbortController()
-    const { client } = await watch(t, { finite: true, signal: controller.signal })
+    const { client } = await openOneRoute(t, { finite: true, signal: controller.signal })
     client.get('/')
     await client.until(/:\n\n/)
     controller.abort()
@@ -192,14 +192,14 @@ t.test('A finite stream', async (t) => {
     t.equal(bodyOf(client.text).body, ':\n\n')
 
     const source = concat(of('a'), throwError(() => new Error('secret')))
-    const failing = await watch(t, { finite: true, source: () => source })
+    const failing = await openOneRoute(t, { finite: true, source: () => source })
     failing.client.get('/')
     await once(failing.client.socket, 'close')
     t.same(bodyOf(failing.client.text), { body: ':\n\ndata: a\n\n', isEnded: false })
   })
 
   t.test('Should end so where there was no event at all', async (t) => {
-    const { client } = await watch(t, { finite: true, source: () => EMPTY })
+    const { client } = await openOneRoute(t, { finite: true, source: () => EMPTY })
     client.get('/')
     await client.until(/\r\n0\r\n\r\n$/)
     t.match(bodyOf(client.text).body, /^:\n\nid: \S+\nevent: end\ndata:\n\n$/)
@@ -209,7 +209,7 @@ t.test('A finite stream', async (t) => {
 t.test('A signal', async (t) => {
   t.test('Should end the stream when it fires, after what waits', async (t) => {
     const controller = new AbortController()
-    const { app, client, probe, reasons } = await watch(t, { signal: controller.signal })
+    const { app, client, probe, reasons } = await openOneRoute(t, { signal: controller.signal })
     client.get('/')
     await client.until(/:\n\n/)
     probe.next('last')
@@ -218,18 +218,18 @@ t.test('A signal', async (t) => {
     probe.next('too late')
     await client.until(/\r\n0\r\n\r\n$/)
     t.same(bodyOf(client.text), { body: ':\n\ndata: last\n\n', isEnded: true })
-    await turn()
+    await immediate()
     t.same([probe.unsubscribed, app.sse.size, reasons], [1, 0, ['aborted']])
   })
 
   t.test('Should give the head and the end, and no subscription, where it has fired before', async (t) => {
     for (const source of [undefined, () => () => { throw new Error('the factory was called') }]) {
-      const { app, client, probe, reasons } = await watch(t, { signal: AbortSignal.abort(), ...source && { source } })
+      const { app, client, probe, reasons } = await openOneRoute(t, { signal: AbortSignal.abort(), ...source && { source } })
       client.get('/')
       await client.until(/\r\n0\r\n\r\n$/)
       t.match(client.text, /^HTTP\/1.1 200 OK\r\ncontent-type: text\/event-stream\r\n/)
       t.same(bodyOf(client.text), { body: ':\n\n', isEnded: true })
-      await turn()
+      await immediate()
       t.same([probe.subscribed, app.sse.size, reasons], [0, 0, ['aborted']])
     }
   })
@@ -240,7 +240,7 @@ t.test('A signal', async (t) => {
     process.on('warning', onWarning)
     t.teardown(() => process.removeListener('warning', onWarning))
     const controller = new AbortController()
-    const { app, probe, reasons } = await watch(t, { signal: controller.signal })
+    const { app, probe, reasons } = await openOneRoute(t, { signal: controller.signal })
     const clients = Array.from({ length: 31 }, () => new RawClient(app))
     for (const client of clients) client.get('/')
     await Promise.all(clients.map((client) => client.until(/:\n\n/)))
@@ -249,7 +249,7 @@ t.test('A signal', async (t) => {
     t.equal(app.sse.size, 30)
     controller.abort()
     await Promise.all(clients.slice(0, 30).map((client) => client.until(/\r\n0\r\n\r\n$/)))
-    await turn()
+    await immediate()
     t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [31, 31, 0])
     t.same(reasons, ['client', ...Array.from({ length: 30 }, () => 'aborted')])
     t.same([warnings, getEventListeners(controller.signal, 'abort')], [[], []])

@@ -11,7 +11,7 @@ import { Clock } from '../fixtures/clock.ts'
 import { Http2Client, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
 import { Closings, Reader, fillKernel, stall } from '../fixtures/slow.ts'
-import { turn } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/one-route.ts'
 
 const MIB = 2 ** 20
 const STALL_TIMEOUT = 500
@@ -122,7 +122,7 @@ t.test('Should drop a stalled client whose source has completed when only the so
   await probe.until(({ subscribed }) => subscribed === 1)
   for (let i = 0; i < 2000; i++) {
     probe.next('x'.repeat(8000))
-    await turn()
+    await immediate()
   }
   probe.complete()
   const { reason, dropped } = await closings.first()

@@ -109,7 +109,7 @@ t.test('Should tell what has not left', async (t) => {
     writer.open(first)
     writer.write(new Frame(`data: ${'x'.repeat(2 ** 20)}\n\n`))
     t.equal(writer.isBlocked, true)
-    t.ok(writer.busyBytes >= 2 ** 20, 'all of it, in the socket or waiting')
+    t.ok(writer.unsentBytes >= 2 ** 20, 'all of it, in the socket or waiting')
     t.ok((response.socket?.writableLength ?? 0) <= 2 * 64 * 1024, 'in pieces')
     source.flush = () => {
       writer.release()

@@ -79,7 +79,7 @@ export function options (reply: FastifyReply): void {
     buffer: { maxBytes: 1024, overflow: { latest: (message) => message } },
     stallTimeout: 1000,
     maxDuration: 3_600_000,
-    share: false,
+    encodeOnce: false,
     finite: { type: 'done', data: { ok: true } },
     lastEventIdQuery: 'lastEventId',
     onError: (error) => error instanceof Error ? { type: 'failed', data: error.message } : undefined,

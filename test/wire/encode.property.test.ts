@@ -5,7 +5,7 @@ import { encodeFrame } from '../../lib/wire/encode.ts'
 import type { Serializer } from '../../lib/wire/encode.ts'
 
 /** What a parser tells, in order. */
-type Told = ['event', { id: string | undefined, event: string | undefined, data: string }] | ['retry', number] | ['comment', string] | ['error', string]
+type RecordingLogger = ['event', { id: string | undefined, event: string | undefined, data: string }] | ['retry', number] | ['comment', string] | ['error', string]
 
 interface Fields { data?: unknown, id?: unknown, type?: unknown, retry?: unknown, comment?: unknown }
 
@@ -86,8 +86,8 @@ function isGoodId (id: unknown): boolean {
 }
 
 /** What a parser must tell of a message that is taken. */
-function expected ({ data, id, type, retry, comment }: Fields, serializer: Serializer): Told[] {
-  const told: Told[] = []
+function expected ({ data, id, type, retry, comment }: Fields, serializer: Serializer): RecordingLogger[] {
+  const told: RecordingLogger[] = []
   if (typeof comment === 'string') for (const line of received(comment).split('\n')) told.push(['comment', line])
   if (typeof retry === 'number') told.push(['retry', Math.abs(retry)])
   if (data !== undefined || typeof type === 'string') {
@@ -101,8 +101,8 @@ function expected ({ data, id, type, retry, comment }: Fields, serializer: Seria
 }
 
 /** Feeds bytes to a parser, cut at `cuts`. */
-function parse (bytes: Buffer, cuts: readonly number[]): Told[] {
-  const told: Told[] = []
+function parse (bytes: Buffer, cuts: readonly number[]): RecordingLogger[] {
+  const told: RecordingLogger[] = []
   const parser = createParser({
     onEvent: ({ id, event, data }) => told.push(['event', { id, event, data }]),
     onRetry: (retry) => told.push(['retry', retry]),
@@ -135,7 +135,7 @@ function encode (message: object, fields: Fields, serializer: Serializer): Buffe
   return frame ?? Buffer.alloc(0)
 }
 
-function assertSame (told: Told[], expected: Told[]): void {
+function assertSame (told: RecordingLogger[], expected: RecordingLogger[]): void {
   if (told.length !== expected.length || JSON.stringify(told) !== JSON.stringify(expected)) {
     throw new Error(`told ${JSON.stringify(told)}, not ${JSON.stringify(expected)}`)
   }

@@ -1,5 +1,5 @@
 import type { LogEntry } from '../entry.ts'
-import { Gap, Position } from '../cursor.ts'
+import { Gap, Bookmark } from '../cursor.ts'
 import type { Cursor } from '../cursor.ts'
 import type { Page } from './pages.ts'
 import type { RedisStream } from './stream.ts'
@@ -22,7 +22,7 @@ export class RedisCursor implements Cursor {
   /** The id was in the log when it was given, and is not just what a client has sent. */
   #isKnown: boolean
   /** What it is told before the next entry. */
-  readonly #notices: Array<Gap | Position>
+  readonly #notices: Array<Gap | Bookmark>
   /** Kept while it is read, for others to share. */
   #page: Page | null
   #index: number
@@ -55,7 +55,7 @@ export class RedisCursor implements Cursor {
     stream.listen(wake)
   }
 
-  next (): LogEntry | Gap | Position | null {
+  next (): LogEntry | Gap | Bookmark | null {
     const { ring } = this.#stream
     // While the newest are being read, everybody waits.
     if (ring === null || this.#isReading) return null
@@ -79,7 +79,7 @@ export class RedisCursor implements Cursor {
     if (id === '') {
       if (this.#from === 'start') return
       this.#id = this.#stream.lastId
-      this.#notices.push(new Position(this.#id))
+      this.#notices.push(new Bookmark(this.#id))
       this.#enter(ring)
     } else {
       this.#id = id !== null && isStreamId(id) ? id : BEFORE_ALL
@@ -140,7 +140,7 @@ export class RedisCursor implements Cursor {
     if (isMissing && !this.#isKnown && !isFromStart) page = await this.#stream.readPage(BEFORE_ALL)
     if (isMissing) {
       this.#notices.push(new Gap(this.#isKnown ? id : this.#lastEventId, page.entries[0]?.id ?? null))
-      if (page.entries.length === 0) this.#notices.push(new Position(page.end))
+      if (page.entries.length === 0) this.#notices.push(new Bookmark(page.end))
     }
     this.#isKnown = true
     this.#knownRing = this.#stream.ring

@@ -2,5 +2,5 @@ import { start as startPlugin } from './fastify-rxjs-sse.mjs'
 
 /** Every connection encodes every message. */
 export function start (options) {
-  return startPlugin({ ...options, share: false })
+  return startPlugin({ ...options, encodeOnce: false })
 }

@@ -6,10 +6,10 @@ import sse from '../../../dist/index.js'
 const { NEVER, Subject } = createRequire(new URL('../../../dist/index.js', import.meta.url))('rxjs')
 
 /** One hot Observable for all. */
-export async function start ({ tokens, share }) {
+export async function start ({ tokens, encodeOnce }) {
   const events$ = new Subject()
   const app = Fastify()
-  await app.register(sse, { share })
+  await app.register(sse, { encodeOnce })
   app.get('/events', (request, reply) => reply.sse(events$))
   app.get('/heartbeats', (request, reply) => reply.sse(NEVER, { heartbeat: 1000 }))
   app.get('/tokens', (request, reply) => reply.sse(tokens()))

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { createClient } from 'redis'
 import t from 'tap'
 import { RedisEventLog } from '../../../lib/event-log/redis/event-log.ts'
-import { Taker, Told } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger } from '../../fixtures/log-pull-client.ts'
 import { RedisServer } from '../../fixtures/redis.ts'
 import type { Client } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
@@ -15,9 +15,9 @@ t.test('A log on a Redis that does not let it', { skip: isMissing('redis-server'
     const client = createClient({ url: redis.url.replace('redis://', 'redis://bob:secret@') }) as Client
     t.teardown(() => client.destroy())
     await client.connect()
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
-    const next = new Taker(t, log.after()).take(1)
+    const next = new PullClient(t, log.after()).take(1)
     await told.until(({ warnings }) => warnings.length > 0)
     t.match(told.details[0], { err: { message: /NOPERM/ } })
     await log.append('missed by nobody')

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
 import { RawClient, buildApp, listen } from '../../fixtures/app.ts'
-import { Taker, Told, numbers } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger, numbers } from '../../fixtures/log-pull-client.ts'
 import { RedisServer, RedisWatch } from '../../fixtures/redis.ts'
 import type { Client, RedisServerOptions } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
@@ -21,21 +21,21 @@ const ONE_BACK = 'an event log is read from Redis again'
 interface Scene {
   readonly redis: RedisServer
   readonly client: Client
-  readonly told: Told
+  readonly told: RecordingLogger
   readonly log: RedisEventLog<unknown>
   /** Waits in Redis. */
-  readonly reader: Taker
+  readonly reader: PullClient
   readonly next: Promise<unknown[]>
 }
 
-async function openScene (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = { isDurable: true }): Promise<Scene> {
+async function openTwoStreams (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = { isDurable: true }): Promise<Scene> {
   const redis = await RedisServer.start(t, server)
   const watch = await RedisWatch.open(t, redis)
   const client = await redis.connect(t)
-  const told = new Told()
+  const told = new RecordingLogger()
   const log = new RedisEventLog({ client, key: 'log', logger: told, ...options })
   await log.append('first')
-  const reader = new Taker(t, log.after())
+  const reader = new PullClient(t, log.after())
   const next = reader.take(1)
   await watch.untilBlocked()
   return { redis, client, told, log, reader, next }
@@ -43,7 +43,7 @@ async function openScene (t: Test, options: Partial<RedisEventLogOptions> = {}, 
 
 t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should refuse events in time, and not append them later', async (t) => {
-    const { redis, client, log, told, next } = await openScene(t, { appendTimeout: 300 })
+    const { redis, client, log, told, next } = await openTwoStreams(t, { appendTimeout: 300 })
     await redis.kill()
     const start = performance.now()
     const refused = numbers(0, 20).map((number) => t.rejects(log.append(number), {
@@ -61,7 +61,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should go on from the last event, and tell the logger once, and once when it is back', async (t) => {
-    const { redis, log, told, reader, next } = await openScene(t)
+    const { redis, log, told, reader, next } = await openTwoStreams(t)
     const app = await buildApp(t, { heartbeat: 20 })
     app.get('/', (_request, reply) => reply.sse(log))
     await listen(app)
@@ -87,7 +87,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should notice that it has stopped answering, and go on when it answers again', async (t) => {
-    const { redis, log, told, next } = await openScene(t, { appendTimeout: 200 })
+    const { redis, log, told, next } = await openTwoStreams(t, { appendTimeout: 200 })
     redis.freeze()
     t.teardown(() => redis.thaw())
     const start = performance.now()
@@ -105,7 +105,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should tell of a gap where it comes back without its data', async (t) => {
-    const { redis, log, told, reader, next } = await openScene(t, {}, {})
+    const { redis, log, told, reader, next } = await openTwoStreams(t, {}, {})
     const id = await log.append('second')
     t.same(await next, ['second'])
     await redis.kill()
@@ -119,7 +119,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should go on after a gap where the clock of the Redis that comes back is behind', async (t) => {
-    const { redis, client, log, told, next, reader } = await openScene(t, {}, {})
+    const { redis, client, log, told, next, reader } = await openTwoStreams(t, {}, {})
     await client.xAdd('log', '99999999999999-0', { text: 'future' })
     t.same(await next, ['future'])
     await redis.kill()
@@ -132,7 +132,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
 
   t.test('Should read a page again that it did not get', async (t) => {
     const { redis, log, ids, told } = await openPages(t)
-    const reader = new Taker(t, log.after(ids[10]))
+    const reader = new PullClient(t, log.after(ids[10]))
     t.same(await reader.take(64), numbers(11, 64))
     await redis.kill()
     const more = reader.take(1)
@@ -143,13 +143,13 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
 
   t.test('Should let readers leave who wait for a page, or for the newest', async (t) => {
     const { redis, client, log, ids, told } = await openPages(t)
-    const reader = new Taker(t, log.after(ids[10]))
+    const reader = new PullClient(t, log.after(ids[10]))
     await reader.take(64)
     await redis.kill()
     client.destroy()
     const page = reader.take(1)
     await told.until(({ warnings }) => warnings.length > 0)
-    const fresh = new Taker(t, new RedisEventLog({ client, key: 'other', logger: told }).after())
+    const fresh = new PullClient(t, new RedisEventLog({ client, key: 'other', logger: told }).after())
     const newest = fresh.take(1)
     // Until both have been refused once.
     for (let i = 0; i < 10; i++) await new Promise((resolve) => { setImmediate(resolve) })
@@ -162,9 +162,9 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   t.test('Should tell the logger of a log that cannot be read from the start, and read it when it can', async (t) => {
     const redis = await RedisServer.start(t)
     const client = redis.createClient(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
-    const next = new Taker(t, log.after()).take(1)
+    const next = new PullClient(t, log.after()).take(1)
     await t.rejects(log.append(0), {
         code: 'FST_SSE_LOG_UNAVAILABLE', message: /the log does not have it/, cause: { message: /closed/ }
       })
@@ -179,7 +179,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
 
   t.test('Should wait while its client is closed, and go on when it is connected again', async (t) => {
     for (const close of [(client: Client) => client.close(), async (client: Client) => client.destroy()]) {
-      const { redis, client, log, told, next } = await openScene(t)
+      const { redis, client, log, told, next } = await openTwoStreams(t)
       await close(client)
       await t.rejects(log.append(1), {
         code: 'FST_SSE_LOG_UNAVAILABLE', message: /the log does not have it/, cause: { message: /closed/ }
@@ -199,10 +199,10 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
     const redis = await RedisServer.start(t)
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
     meanwhile(client, () => client.destroy())
-    void new Taker(t, log.after()).take(1)
+    void new PullClient(t, log.after()).take(1)
     await told.until(({ warnings }) => warnings.length > 0)
     t.match(told.details[0]?.err, { message: 'its client was closed' })
     while (await watch.connections() > 0);
@@ -212,9 +212,9 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
     const redis = await RedisServer.start(t)
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
-    const reader = new Taker(t, log.after())
+    const reader = new PullClient(t, log.after())
     const connected = meanwhile(client, () => reader.leave())
     const left = reader.take(1)
     t.same(await left, [])
@@ -228,11 +228,11 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   t.test('Should give up to connect to what takes connections and says nothing', async (t) => {
     const redis = await RedisServer.start(t)
     const client = await redis.connect(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
     meanwhile(client, () => redis.freeze())
     t.teardown(() => redis.thaw())
-    const next = new Taker(t, log.after()).take(1)
+    const next = new PullClient(t, log.after()).take(1)
     await told.until(({ warnings }) => warnings.length > 0)
     t.same(told.warnings, [AWAY])
     redis.thaw()
@@ -242,7 +242,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should tell nothing where the client is closed when nobody listens any more', async (t) => {
-    const { redis, client, told, reader } = await openScene(t)
+    const { redis, client, told, reader } = await openTwoStreams(t)
     const watch = await RedisWatch.open(t, redis)
     await reader.leave()
     client.destroy()
@@ -251,10 +251,10 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
   })
 
   t.test('Should read the others where a key becomes something else', async (t) => {
-    const { client, log, told, next, reader } = await openScene(t)
+    const { client, log, told, next, reader } = await openTwoStreams(t)
     const other = new RedisEventLog({ client, key: 'other', logger: told, from: 'start' })
     await other.append(1)
-    const disturbed = new Taker(t, other.after())
+    const disturbed = new PullClient(t, other.after())
     t.same(await disturbed.take(1), [1])
     const more = disturbed.take(1)
     await log.append(2)
@@ -277,7 +277,7 @@ t.test('A log on a Redis that is away', { skip: isMissing('redis-server') }, asy
 
   t.test('Should warn of the process where no logger is given', async (t) => {
     const warning = once(process, 'warning')
-    const { redis, client, next } = await openScene(t, { logger: undefined })
+    const { redis, client, next } = await openTwoStreams(t, { logger: undefined })
     await redis.kill()
     const [{ message }] = await warning
     t.match(message, `${AWAY}: Error: `)
@@ -320,7 +320,7 @@ interface Pages extends Omit<Scene, 'reader' | 'next'> {
 
 /** Somebody listens, and memory is short. */
 async function openPages (t: Test): Promise<Pages> {
-  const { next, reader, ...scene } = await openScene(t, { maxBytes: 1_000 })
+  const { next, reader, ...scene } = await openTwoStreams(t, { maxBytes: 1_000 })
   const ids = await Promise.all(numbers(0, 300).map((number) => scene.log.append(number)))
   t.same(await next, [0])
   t.same(await reader.take(299), numbers(1, 299))

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { buildApp, listen, portOf } from '../../fixtures/app.ts'
-import { Taker, Told, numbers } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger, numbers } from '../../fixtures/log-pull-client.ts'
 import { RedisServer, RedisWatch } from '../../fixtures/redis.ts'
 import type { Client, RedisServerOptions } from '../../fixtures/redis.ts'
 import { Closings, Reader } from '../../fixtures/slow.ts'
@@ -21,10 +21,10 @@ interface Scene {
   readonly ids: string[]
   append (...values: unknown[]): Promise<void>
   /** Somebody who listens, so that memory is filled, and has had the last event. */
-  listen (): Promise<Taker>
+  listen (): Promise<PullClient>
 }
 
-async function openScene (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = {}): Promise<Scene> {
+async function openTwoStreams (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = {}): Promise<Scene> {
   const redis = await RedisServer.start(t, server)
   const watch = await RedisWatch.open(t, redis)
   const client = await redis.connect(t)
@@ -33,8 +33,8 @@ async function openScene (t: Test, options: Partial<RedisEventLogOptions> = {}, 
   const append = async (...values: unknown[]): Promise<void> => {
     ids.push(...await Promise.all(values.map((value) => log.append({ data: value }))))
   }
-  const listen = async (): Promise<Taker> => {
-    const taker = new Taker(t, log.after())
+  const listen = async (): Promise<PullClient> => {
+    const taker = new PullClient(t, log.after())
     const waiting = taker.take(1)
     await watch.untilBlocked()
     await append('last')
@@ -60,22 +60,22 @@ async function ranges (watch: RedisWatch): Promise<number> {
 
 t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should cost no range read where its id is in memory', async (t) => {
-    const { watch, log, ids, append, listen } = await openScene(t)
+    const { watch, log, ids, append, listen } = await openTwoStreams(t)
     await append(...numbers(0, 100))
     await listen()
     await watch.forget()
     for (const index of [0, 50, 99]) {
-      t.same(await new Taker(t, log.after(ids[index])).take(100 - index), [...numbers(index + 1, 99 - index), 'last'])
+      t.same(await new PullClient(t, log.after(ids[index])).take(100 - index), [...numbers(index + 1, 99 - index), 'last'])
     }
     t.equal(await ranges(watch), 0)
   })
 
   t.test('Should read older ones in pages, and those that nobody takes not at all', async (t) => {
-    const { watch, log, ids, append, listen } = await openScene(t, { maxBytes: 1_000 })
+    const { watch, log, ids, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
     await append(...numbers(0, 640))
     await listen()
     await watch.forget()
-    const slow = new Taker(t, log.after(ids[0]))
+    const slow = new PullClient(t, log.after(ids[0]))
     t.same(await slow.take(65), numbers(1, 65))
     t.equal(await ranges(watch), 2)
     await watch.calls('ping')
@@ -85,18 +85,18 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should share pages with the others that are at the same place', async (t) => {
-    const { watch, log, ids, append, listen } = await openScene(t, { maxBytes: 1_000 })
+    const { watch, log, ids, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
     await append(...numbers(0, 640))
     await listen()
     await watch.forget()
-    const readers = numbers(0, 200).map(() => new Taker(t, log.after(ids[0])))
+    const readers = numbers(0, 200).map(() => new PullClient(t, log.after(ids[0])))
     const all = await Promise.all(readers.map((reader) => reader.take(640)))
     for (const taken of all) t.same(taken, [...numbers(1, 639), 'last'])
     t.ok(await ranges(watch) <= 20, `${await ranges(watch)} reads`)
   })
 
   t.test('Should be pulled at the speed of a client that stalls, and no bound should end it', async (t) => {
-    const { watch, log, ids, append, listen: fill } = await openScene(t, { maxBytes: 100_000, maxEvents: 100_000 })
+    const { watch, log, ids, append, listen: fill } = await openTwoStreams(t, { maxBytes: 100_000, maxEvents: 100_000 })
     const text = 'x'.repeat(20_000)
     for (const part of numbers(0, 40)) await append(...numbers(0, 50).map((number) => ({ number: part * 50 + number, text })))
     await fill()
@@ -122,9 +122,9 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should go on by range reads when it falls behind memory, and miss nothing', async (t) => {
-    const { watch, log, append, listen } = await openScene(t, { maxBytes: 1_000 })
+    const { watch, log, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
     const fast = await listen()
-    const slow = new Taker(t, log.after())
+    const slow = new PullClient(t, log.after())
     const first = slow.take(1)
     await append(0)
     t.same(await first, [0])
@@ -141,8 +141,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should be told of a gap when it falls behind what Redis holds, and go on without a repeat', async (t) => {
-    const { watch, log, ids, append } = await openScene(t, { maxEvents: 10 }, { isExact: true })
-    const slow = new Taker(t, log.after())
+    const { watch, log, ids, append } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+    const slow = new PullClient(t, log.after())
     const first = slow.take(1)
     await watch.untilBlocked()
     await append(0)
@@ -154,7 +154,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should be told of a gap where more came at once than Redis holds', async (t) => {
-    const { watch, client, ids, append, listen } = await openScene(t, { maxEvents: 10 }, { isExact: true })
+    const { watch, client, ids, append, listen } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
     const live = await listen()
     ids.push(...await appendAtOnce(client, 50, 10))
     const [gap, ...rest] = await live.takeEvents(11)
@@ -166,8 +166,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should be told of a gap where a stream that was empty has been trimmed since', async (t) => {
-    const { watch, client, log } = await openScene(t, { maxEvents: 10 }, { isExact: true })
-    const reader = new Taker(t, log.after())
+    const { watch, client, log } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+    const reader = new PullClient(t, log.after())
     const waiting = reader.take(3)
     await watch.untilBlocked()
     await appendAtOnce(client, 30, 10)
@@ -175,8 +175,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should be told of no gap where much comes at once in a stream that was empty, and Redis holds it', async (t) => {
-    const { watch, client, log } = await openScene(t, { maxEvents: 5_000, maxBytes: 1_000 })
-    const reader = new Taker(t, log.after())
+    const { watch, client, log } = await openTwoStreams(t, { maxEvents: 5_000, maxBytes: 1_000 })
+    const reader = new PullClient(t, log.after())
     const waiting = reader.take(1_500)
     await watch.untilBlocked()
     await appendAtOnce(client, 1_500, 5_000)
@@ -184,7 +184,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should get nothing twice where a page has more than has come by the other connection', async (t) => {
-    const { redis, client, ids, append } = await openScene(t)
+    const { redis, client, ids, append } = await openTwoStreams(t)
     let held: Promise<void> | null = null
     const duplicate = client.duplicate.bind(client)
     const holding = Object.assign(Object.create(client) as RedisClient, {
@@ -206,13 +206,13 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     Object.defineProperty(holding, 'options', { get: () => client.options })
     const log = new RedisEventLog({ client: holding, key: 'log', maxBytes: 1_000 })
     await append(...numbers(0, 20))
-    const live = new Taker(t, log.after())
+    const live = new PullClient(t, log.after())
     const next = live.take(1)
     await (await RedisWatch.open(t, redis)).untilBlocked()
     const { promise, resolve: release } = deferred<void>()
     held = promise
     await append(20, 21, 22)
-    const reader = new Taker(t, log.after(ids[3]))
+    const reader = new PullClient(t, log.after(ids[3]))
     t.same(await reader.take(19), numbers(4, 19))
     const more = reader.take(1)
     release()
@@ -223,37 +223,37 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should begin where it is told to, and resume from what it began with', async (t) => {
-    const { client, log, ids, append, listen: fill } = await openScene(t)
+    const { client, log, ids, append, listen: fill } = await openTwoStreams(t)
     await append(0, 1)
     const app = await buildApp(t)
     app.get('/', (_request, reply) => reply.sse(log))
     await listen(app)
     await fill()
     const start = new RedisEventLog({ client, key: 'log', from: 'start' })
-    t.same(await new Taker(t, start.after()).take(3), [0, 1, 'last'])
-    t.same(await new Taker(t, start.after('')).take(3), [0, 1, 'last'])
+    t.same(await new PullClient(t, start.after()).take(3), [0, 1, 'last'])
+    t.same(await new PullClient(t, start.after('')).take(3), [0, 1, 'last'])
     const response = await fetch(`http://127.0.0.1:${portOf(app)}/`)
     const { value } = await response.body?.getReader().read() ?? {}
     t.match(new TextDecoder().decode(value), `id: ${ids[2]}`)
-    const back = new Taker(t, log.after(ids[2]))
+    const back = new PullClient(t, log.after(ids[2]))
     const next = back.take(1)
     await append('next')
     t.same(await next, ['next'])
   })
 
   t.test('Should be told of a gap where its id is not held, and get all that is', async (t) => {
-    const { log, ids, append } = await openScene(t, { maxEvents: 10 }, { isExact: true })
+    const { log, ids, append } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
     await append(...numbers(0, 30))
     for (const id of [...ids.slice(0, 2), '1-1', '9999999999999-0', '0-0', 'not an id', 'a1b2c3d4e5f6-7']) {
-      const [gap, ...rest] = await new Taker(t, log.after(id)).takeEvents(11)
+      const [gap, ...rest] = await new PullClient(t, log.after(id)).takeEvents(11)
       t.match(gap, { type: 'gap', data: JSON.stringify({ lastEventId: id, oldest: ids[20] }) }, id)
       t.same(rest.map(({ data }) => data), numbers(20, 10), id)
     }
   })
 
   t.test('Should be told of a gap where nothing is held, and get what comes', async (t) => {
-    const { watch, log, append } = await openScene(t)
-    const reader = new Taker(t, log.after('5-5'))
+    const { watch, log, append } = await openTwoStreams(t)
+    const reader = new PullClient(t, log.after('5-5'))
     const [gap] = await reader.takeEvents(1)
     t.match(gap, { type: 'gap', data: '{"lastEventId":"5-5","oldest":null}' })
     const next = reader.take(1)
@@ -263,12 +263,12 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should pass by a page of what is no event', async (t) => {
-    const told = new Told()
-    const { client, ids, append, log, listen } = await openScene(t, { maxBytes: 1_000, logger: told })
+    const told = new RecordingLogger()
+    const { client, ids, append, log, listen } = await openTwoStreams(t, { maxBytes: 1_000, logger: told })
     await append('first')
     for (let i = 0; i < 200; i++) await client.xAdd('log', '*', { foreign: 'field' })
     await append(...numbers(0, 300))
     await listen()
-    t.same(await new Taker(t, log.after(ids[0])).take(3), [0, 1, 2])
+    t.same(await new PullClient(t, log.after(ids[0])).take(3), [0, 1, 2])
   })
 })

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { EntryParser, idOf } from '../../../lib/event-log/redis/entry.ts'
-import { Told } from '../../fixtures/log-pull-client.ts'
+import { RecordingLogger } from '../../fixtures/log-pull-client.ts'
 
 t.test('Should tell of each entry that is no event once, and not remember them all', async (t) => {
-  const told = new Told()
+  const told = new RecordingLogger()
   const parser = new EntryParser('log', told)
   for (let round = 0; round < 3; round++) {
     for (let n = 0; n < 1000; n++) t.equal(parser.parse([`1-${n}`, ['field', 'value']]), null)

@@ -1,7 +1,7 @@
 import { RESP_TYPES, createCluster } from 'redis'
 import t from 'tap'
 import { RawClient, buildApp, listen } from '../../fixtures/app.ts'
-import { Taker, Told, numbers } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger, numbers } from '../../fixtures/log-pull-client.ts'
 import { RedisServer, RedisWatch } from '../../fixtures/redis.ts'
 import type { ClientOptions } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
@@ -69,13 +69,13 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
       const key = nextKey()
       const log = new RedisEventLog<unknown>({ client, key, maxBytes: 1_000, from: 'start' })
       const ids = await Promise.all(numbers(0, 300).map((number) => log.append({ data: { number } })))
-      const live = new Taker(t, log.after())
+      const live = new PullClient(t, log.after())
       t.same(await live.take(300), numbers(0, 300).map((number) => ({ number })))
       const next = live.take(1)
       await watch.untilBlocked()
       await log.append('wörld 🌍')
       t.same(await next, ['wörld 🌍'])
-      t.same(await new Taker(t, log.after(ids[5])).take(295), [...numbers(6, 294).map((number) => ({ number })), 'wörld 🌍'])
+      t.same(await new PullClient(t, log.after(ids[5])).take(295), [...numbers(6, 294).map((number) => ({ number })), 'wörld 🌍'])
       const other = await redis.connect(t, { database: options.database })
       t.equal(await other.xLen(key), 301)
     })
@@ -87,7 +87,7 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
       for (const key of ['__proto__', 'constructor', '0', 'a b\r\nc', 'ключ', '{tag}']) {
         const log = new RedisEventLog({ client, key, from: 'start' })
         await client.del(key)
-        const reader = new Taker(t, log.after())
+        const reader = new PullClient(t, log.after())
         const next = reader.take(2)
         await log.append(1)
         await log.append(2)
@@ -103,7 +103,7 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
     const log = new RedisEventLog({ client, key, maxEvents: 7, from: 'start' })
     for (const number of numbers(0, 20)) await log.append(number)
     t.equal(await client.xLen(key), 7)
-    t.same(await new Taker(t, log.after()).take(7), numbers(13, 7))
+    t.same(await new PullClient(t, log.after()).take(7), numbers(13, 7))
   })
 
   t.test('Should let go of what is older than maxAge, at most once a second', async (t) => {
@@ -157,7 +157,7 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
       browser.get('/')
       await browser.until(/id: 0-0\n\n/)
       for (const number of numbers(0, 3)) await log.append(number)
-      t.same(await new Taker(t, log.after('0-0')).take(3), [0, 1, 2])
+      t.same(await new PullClient(t, log.after('0-0')).take(3), [0, 1, 2])
     }
   })
 
@@ -167,11 +167,11 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
     const log = new RedisEventLog<number>({ client, key })
     for (const number of numbers(0, 3)) await log.append(number)
     await client.xTrim(key, 'MAXLEN', 2)
-    t.same(await new Taker(t, log.after('0-0')).take(3), ['gap', 1, 2])
+    t.same(await new PullClient(t, log.after('0-0')).take(3), ['gap', 1, 2])
     await client.set(key, 'another type')
-    const told = new Told()
+    const told = new RecordingLogger()
     const waiting = new RedisEventLog({ client, key, logger: told })
-    const next = new Taker(t, waiting.after('0-0')).take(1)
+    const next = new PullClient(t, waiting.after('0-0')).take(1)
     await told.until(({ warnings }) => warnings.length > 0)
     await client.del(key)
     await waiting.append(3)
@@ -181,22 +181,22 @@ t.test('A log on Redis', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should have the gap told as it is asked to', async (t) => {
     const client = await redis.connect(t)
     const key = nextKey()
-    const told = new Told()
+    const told = new RecordingLogger()
     const options = { client, key, logger: told }
     const id = await new RedisEventLog(options).append('held')
     const own = new RedisEventLog({ ...options, gap: ({ lastEventId, oldest }) => ({ type: 'missed', data: `${lastEventId} ${oldest}` }) })
-    t.match(await new Taker(t, own.after('1-1')).takeEvents(2), [{ type: 'missed', data: `1-1 ${id}` }, { data: 'held' }])
+    t.match(await new PullClient(t, own.after('1-1')).takeEvents(2), [{ type: 'missed', data: `1-1 ${id}` }, { data: 'held' }])
     const silent = new RedisEventLog({ ...options, gap: () => undefined })
-    t.same(await new Taker(t, silent.after('1-1')).take(1), ['held'])
+    t.same(await new PullClient(t, silent.after('1-1')).take(1), ['held'])
   })
 
   t.test('Should give each reader what it wants', async (t) => {
     const client = await redis.connect(t)
     const log = new RedisEventLog<number>({ client, key: nextKey(), from: 'start' })
     for (const number of numbers(0, 10)) await log.append(number)
-    const even = new Taker(t, log.after('', { filter: ({ data }) => Number(data) % 2 === 0 }))
+    const even = new PullClient(t, log.after('', { filter: ({ data }) => Number(data) % 2 === 0 }))
     t.same(await even.take(5), [0, 2, 4, 6, 8])
-    const texts = new Taker(t, log.after('', { map: ({ data }) => `number ${data}` }))
+    const texts = new PullClient(t, log.after('', { map: ({ data }) => `number ${data}` }))
     t.same(await texts.take(2), ['number 0', 'number 1'])
   })
 })

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { buildApp, listen, portOf } from '../../fixtures/app.ts'
-import { Taker, Told, numbers } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger, numbers } from '../../fixtures/log-pull-client.ts'
 import { RedisServer, RedisWatch } from '../../fixtures/redis.ts'
 import { Reader } from '../../fixtures/slow.ts'
 import { isMissing } from '../../fixtures/tool.ts'
@@ -28,8 +28,8 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
       "'; DROP", 'x'.repeat(MEBIBYTE), 'a\0b', 'é', 'a1b2c3d4e5f6-12', '18446744073709551616-0', '0-18446744073709551616', '1-1-1', '-', '+', '$',
       '(0-0', '1 1', '01-1', '1-1\r\nFLUSHALL'
     ]
-    for (const id of bad) t.same(await new Taker(t, log.after(id)).take(2), ['gap', 'held'], id.slice(0, 30))
-    t.same(await new Taker(t, log.after('0-0')).take(1), ['held'], 'where a reader of an empty log was')
+    for (const id of bad) t.same(await new PullClient(t, log.after(id)).take(2), ['gap', 'held'], id.slice(0, 30))
+    t.same(await new PullClient(t, log.after('0-0')).take(1), ['held'], 'where a reader of an empty log was')
     await client.sendCommand(['ECHO', 'the end'])
     while (!commands.some((command) => command.includes('the end'))) await new Promise((resolve) => { setImmediate(resolve) })
     const ranges = commands.filter((command) => /"XRANGE"/i.test(command))
@@ -43,10 +43,10 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     const log = new RedisEventLog({ client, key: 'log' })
     const id = await log.append('held')
     for (const bad of ['x'.repeat(MEBIBYTE), 'a\0b', 'a\nb', ' a', 'é']) {
-      const [gap] = await new Taker(t, log.after(bad)).takeEvents(1)
+      const [gap] = await new PullClient(t, log.after(bad)).takeEvents(1)
       t.same(gap?.data, JSON.stringify({ lastEventId: null, oldest: id }))
     }
-    const [gap] = await new Taker(t, log.after("'; DROP")).takeEvents(1)
+    const [gap] = await new PullClient(t, log.after("'; DROP")).takeEvents(1)
     t.same(gap?.data, JSON.stringify({ lastEventId: "'; DROP", oldest: id }))
   })
 
@@ -56,7 +56,7 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     const log = new RedisEventLog({ client, key: 'log' })
     await log.append('held')
     const before = process.memoryUsage()
-    const readers = numbers(0, 200).map((number) => new Taker(t, log.after(Buffer.alloc(MEBIBYTE, String(number % 10)).toString('latin1'))))
+    const readers = numbers(0, 200).map((number) => new PullClient(t, log.after(Buffer.alloc(MEBIBYTE, String(number % 10)).toString('latin1'))))
     await Promise.all(readers.map((reader) => reader.take(2)))
     gc()
     const after = process.memoryUsage()
@@ -75,9 +75,9 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
       await add({ data: 'null' }),
       await add({ data: '', text: '' }).then(() => add({ text: '' }))
     ]
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', from: 'start', logger: told })
-    const events = await new Taker(t, log.after()).takeEvents(5)
+    const events = await new PullClient(t, log.after()).takeEvents(5)
     t.same(events.map(({ id, data, type, retry, comment }) => ({ id, data, type, retry, comment })), [
       { id: ids[0], data: { a: [1] }, type: undefined, retry: undefined, comment: undefined },
       { id: ids[1], data: 'line\nline', type: 'note', retry: 10, comment: 'seen' },
@@ -92,7 +92,7 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     const redis = await RedisServer.start(t)
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
-    const told = new Told()
+    const told = new RecordingLogger()
     const log = new RedisEventLog({ client, key: 'log', logger: told })
     const app = await buildApp(t)
     app.get('/', (_request, reply) => reply.sse(log))
@@ -112,8 +112,8 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     t.same(told.warnings, foreign.map(() => 'an entry of an event log is no event'))
     t.same(told.details.map(({ id, key }) => [id, key]), ids.map((id) => [id, 'log']))
     for (const { err } of told.details) t.ok(err instanceof Error)
-    t.same(await new Taker(t, log.after(first)).take(1), ['last'])
-    t.same(await new Taker(t, log.after(ids[3])).take(1), ['last'], 'it is an id of the log all the same')
+    t.same(await new PullClient(t, log.after(first)).take(1), ['last'])
+    t.same(await new PullClient(t, log.after(ids[3])).take(1), ['last'], 'it is an id of the log all the same')
   })
 
   t.test('Should be told of, and not be appended, where it is wrong', async (t) => {
@@ -133,7 +133,7 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     const log = new RedisEventLog<unknown>({ client, key: 'log', from: 'start' })
     const values = ['text', '', 'null', 0, false, null, [1, [2]], { data: { wörld: '🌍' }, type: 'named', retry: 5, comment: 'c' }, { type: 'bare' }]
     const ids = await Promise.all(values.map((value) => log.append(value)))
-    const events = await new Taker(t, log.after()).takeEvents(values.length)
+    const events = await new PullClient(t, log.after()).takeEvents(values.length)
     t.same(events.map(({ id }) => id), ids)
     t.same(events.map(({ data }) => data), ['text', '', 'null', 0, false, null, [1, [2]], { wörld: '🌍' }, undefined])
     t.match(events[7], { type: 'named', retry: 5, comment: 'c' })

@@ -9,7 +9,7 @@ import type { Page } from '../../../lib/event-log/redis/pages.ts'
 import { RedisStream } from '../../../lib/event-log/redis/stream.ts'
 import { RedisEventLog } from '../../../lib/event-log/redis/event-log.ts'
 import { Clock } from '../../fixtures/clock.ts'
-import { Taker, Told } from '../../fixtures/log-pull-client.ts'
+import { PullClient, RecordingLogger } from '../../fixtures/log-pull-client.ts'
 import { RedisServer, RedisWatch } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
 
@@ -19,7 +19,7 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should say that it could not see whether anything is missing', async (t) => {
     const redis = await RedisServer.start(t)
     const client = await redis.connect(t)
-    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new RecordingLogger())
     const connection = await client.duplicate().connect()
     connection.destroy()
     await t.rejects(stream.verify(connection as RedisClient, false), { name: 'Error' })
@@ -28,7 +28,7 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should say whether it is whole, or that it cannot', async (t) => {
     const redis = await RedisServer.start(t, { isExact: true })
     const client = await redis.connect(t)
-    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new RecordingLogger())
     t.equal(await stream.isWhole(), true, 'there is none yet')
     const log = new RedisEventLog<number>({ client, key: 'log' })
     for (let n = 0; n < 3; n++) await log.append(n)
@@ -45,7 +45,7 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
     const client = await redis.connect(t)
     const log = new RedisEventLog<number>({ client, key: 'log' })
     const ids = await Promise.all(Array.from({ length: 1_100 }, (_, n) => log.append(n)))
-    const pages = new RedisPages('log', client as RedisClient, new EntryParser('log', new Told()))
+    const pages = new RedisPages('log', client as RedisClient, new EntryParser('log', new RecordingLogger()))
     const read: Page[] = []
     for (const id of ids.slice(0, 1_024)) read.push(await pages.read(id))
     const before = await watch.calls('xrange')
@@ -64,7 +64,7 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
     await Promise.all(Array.from({ length: 300 }, (_, n) => log.append(n)))
 
     const waker = new EventEmitter()
-    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new Told())
+    const stream = new RedisStream('log', client as RedisClient, BOUNDS, new RecordingLogger())
     const cursor = new RedisCursor(stream, first, 'now', () => waker.emit('wake'))
     t.teardown(() => cursor.close())
     await once(waker, 'wake')
@@ -89,7 +89,7 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
     const log = new RedisEventLog<number>({ client, key: 'log' })
-    const taker = new Taker(t, log.after())
+    const taker = new PullClient(t, log.after())
     const event = taker.take(1)
     while (await watch.calls('xread') < 2) await setTimeout(100)
     await log.append(1)
