@@ -83,6 +83,11 @@ const SENT: PropertyDescriptor = {
   }
 }
 
+/** The held reply of `reply.sse()`, if it was called on this reply. */
+export function heldReplyOf (reply: FastifyReply): HeldReply | null {
+  return (reply as Reply)[kHeldReply]
+}
+
 function symbolOf (reply: FastifyReply, description: string): symbol | undefined {
   return Object.getOwnPropertySymbols(reply).find((symbol) => symbol.description === description)
 }

@@ -1,54 +1,58 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { OutgoingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import type { Bytes } from '../wire/frame.ts'
 import type { Flushable } from '../server/write-batch.ts'
+import type { Bytes } from '../wire/frame.ts'
 
-/** Where a destination keeps its writer: one listener serves all, instead of a closure for each connection. */
+/** The property of a destination that holds its writer: one listener serves all, instead of a closure for each. */
 const kWriter = Symbol('fastify-rxjs-sse.writer')
 
-/** A destination that compresses keeps bytes back until it is flushed. */
+/** A destination that compresses has a `flush()`, and holds bytes back until it is called. */
 type Destination = Writable & { [kWriter]?: Writer | null, flush?: () => void }
 
-/** How much is handed on at once: of one large write, nobody could tell that a slow client takes it bit by bit. */
+/** How many bytes are written at once. The progress of a slow client within one larger write could not be seen. */
 const PIECE = 64 * 1024
 
-/** A little more may go with the last piece: a write of its own would cost more than it tells. */
+/** How many bytes the last piece may have: a few more than the others, as a write of its own would cost more. */
 const LAST_PIECE = PIECE + 4 * 1024
 
 const NOTHING = new Uint8Array(0)
 
-/** Where the bytes of one stream go: a response, its socket, or whatever an `onSend` hook put before it. */
+/**
+ * Writes the bytes of one stream to its response, or to the stream that an `onSend` hook has put before the response.
+ * Where both come to the same, it writes ready-made chunks to the response's socket, which costs half as much. This is
+ * the one place that relies on the inside of Node's HTTP/1.1 response.
+ */
 export class Writer {
   readonly #response: Destination
   readonly #source: Flushable
   readonly #context: AsyncResource | null
-  /** The response, or its socket, where that comes to the same. */
+  /** The response, or its socket. */
   #destination: Destination
-  #isWriting: boolean
-  /** The last write() returned `false`. */
-  #isFull: boolean
-  /** What of the last bytes has not been handed on yet. */
-  #rest: Uint8Array
-  /** Most connections never have anything waiting, and need no listener. */
-  #isListening: boolean
+  /** The destination may still change from the response to its socket. */
+  #mayWriteToSocket = true
+  #isWriting = false
+  /** The last `write()` returned `false`. */
+  #isFull = false
+  /** The bytes of the current write that have not been written yet. */
+  #rest: Uint8Array = NOTHING
+  /** There is a listener for `drain`. Most connections never wait, and need none. */
+  #isListening = false
 
-  /** What a hook put before the response is user code, and runs in `context`. */
+  /**
+   * @param source Is flushed when the destination drains.
+   * @param context The async context of a destination that is user code, or `null` for the response.
+   */
   constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
     this.#response = response
     this.#source = source
     this.#context = context
     this.#destination = response
-    this.#isWriting = false
-    this.#isFull = false
-    this.#rest = NOTHING
-    this.#isListening = false
   }
 
-  /** Over the destination's high-water mark: what is written now would pile up in it. */
+  /** Whether the destination is over its high-water mark: another write would pile up in memory. */
   get isBlocked (): boolean {
-    // It may ask for more before write() returns.
+    // The destination may ask for more before its write() returns.
     if (this.#isWriting || this.#rest.length > 0) return true
     return this.#isFull && this.#destination.writableNeedDrain !== false
   }
@@ -57,18 +61,19 @@ export class Writer {
     return this.#destination.writableHighWaterMark
   }
 
-  /** How many bytes have not left Node yet. */
+  /** How many of the written bytes are still held by Node. */
   get unsentBytes (): number {
     return this.#destination.writableLength + this.#rest.length
   }
 
-  /** The head, and the first bytes of the body. */
+  /** Writes the first bytes of the body, and with them the response headers. */
   open (first: Bytes): void {
-    this.write(first)
-    if (!this.#isListening) this.#destination = chunkedSocketOf(this.#response) ?? this.#response
+    this.#rest = first.bytes
+    this.#writePieces()
+    this.#chooseDestination()
   }
 
-  /** Has the source flushed when it is not blocked any more. */
+  /** Flushes the source when the destination is not blocked any more. */
   awaitDrain (): void {
     if (this.#isListening) return
     this.#isListening = true
@@ -76,17 +81,19 @@ export class Writer {
     this.#destination.on('drain', onDrain)
   }
 
-  /** Not to be called while it is blocked. */
+  /** Writes bytes. It must not be called while the writer is blocked. */
   write (bytes: Bytes): void {
+    if (this.#mayWriteToSocket) this.#chooseDestination()
     this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
-    this.#handOn()
+    this.#writePieces()
   }
 
-  /** Calls back when all that was written has been handed on, or cannot be any more. */
-  onceWritten (callback: () => void): void {
+  /** Calls back when every written byte has been handed to the system, or cannot be any more. */
+  onceHandedOn (callback: () => void): void {
     this.#response.write(NOTHING, callback)
   }
 
+  /** Removes the listener. */
   release (): void {
     if (!this.#isListening) return
     this.#isListening = false
@@ -96,11 +103,11 @@ export class Writer {
 
   drained (): void {
     this.#isFull = false
-    this.#handOn()
+    this.#writePieces()
     if (!this.isBlocked) this.#source.flush()
   }
 
-  #handOn (): void {
+  #writePieces (): void {
     while (this.#rest.length > 0) {
       const piece = this.#rest.length > LAST_PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
@@ -108,7 +115,7 @@ export class Writer {
       this.#isFull = !this.#writePiece(piece)
       this.#isWriting = false
       if (!this.#isFull) continue
-      // Without an event, HTTP/2 does not tell that it takes more.
+      // HTTP/2 has no writableNeedDrain: only the event says that it takes more.
       if (this.#rest.length > 0 || this.#destination.writableNeedDrain === undefined) this.awaitDrain()
       return
     }
@@ -123,29 +130,41 @@ export class Writer {
       return isTaken
     })
   }
+
+  /**
+   * Goes on with the response's socket, where that is possible. The response may hold bytes that must come first: Node
+   * 26 corks it for its first write, so that the question is asked again at the next ones.
+   */
+  #chooseDestination (): void {
+    const response = this.#response
+    if (!writesPlainChunks(response)) {
+      this.#mayWriteToSocket = false
+      return
+    }
+    const { socket } = response
+    if (socket === null || response.writableLength !== socket.writableLength) return
+    this.#mayWriteToSocket = false
+    this.release()
+    this.#destination = socket
+  }
 }
 
 function onDrain (this: Destination): void {
   this[kWriter]?.drained()
 }
 
-/**
- * The socket of a response whose chunks may as well be written to it directly, which costs half as much: an HTTP/1.1
- * response with a chunked body that owns its socket, and has nothing waiting that would then come behind.
- */
-function chunkedSocketOf (response: Writable): Socket | null {
-  if (!(response instanceof ServerResponse) || !response.chunkedEncoding || response.writableEnded) return null
-  const { socket } = response
-  if (socket === null || response.writableLength !== socket.writableLength) return null
-  return hasOwnWrite(response) ? socket : null
+/** Whether `response.write()` does nothing but write a chunk (RFC 9112, 7.1) to the socket. */
+function writesPlainChunks (response: Writable): response is ServerResponse {
+  return response instanceof ServerResponse && response.chunkedEncoding && !response.writableEnded &&
+    hasOwnWrite(response)
 }
 
-/** Nobody has wrapped `write`, on the instance or, as tracing agents do, on a prototype. */
+/** Whether nobody has wrapped `write`, on the instance or, as tracing agents do, on a prototype. */
 function hasOwnWrite (response: ServerResponse): boolean {
   return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite
 }
 
-/** Node's own, unless it had been wrapped before this module was loaded. */
+/** Node's own `write`, unless it was wrapped before this module was loaded. */
 const nodeWrite: unknown = Function.prototype.toString.call(OutgoingMessage.prototype.write).includes('write_(this')
   ? OutgoingMessage.prototype.write
   : null
