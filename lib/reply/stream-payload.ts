@@ -134,9 +134,13 @@ export class StreamPayload extends HeldReply implements Carrier {
       this.#isFinished = true
       if (this.#stream.isShutdown && http2ResponseOf(this.reply) === null) this.#socket.destroySoon?.()
     })
-    if (this.#endsDestination) this.#destination?.end()
     // Node's pipeline() listens only after it has called pipe().
-    else process.nextTick(() => this.emit('end'))
+    if (!this.#endsDestination) return void process.nextTick(() => this.emit('end'))
+    try {
+      this.#destination?.end()
+    } catch (error) {
+      this.#stream.onWriterClosed(error)
+    }
   }
 
   abort (): void {

@@ -16,7 +16,6 @@ import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox.ts'
 import { StallDetector } from './stall-detector.ts'
 import { askOnError, callUserCode, report } from './user-code.ts'
-import { Writer } from './writer.ts'
 
 /** The response that carries a stream, as the stream sees it. */
 export interface Carrier {
@@ -155,7 +154,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     const { heartbeat, stallTimeout, firstFrame, onOpen } = this.#options
     if (this.#phase === 'opening') this.#phase = 'open'
     this.#openedAt = Math.trunc(performance.now())
-    this.#outbox.open(new Writer(destination, this.#outbox, isUserCode ? this : null), firstFrame)
+    this.#outbox.open(destination, firstFrame, isUserCode ? this : null)
     for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#openThrew(error))
     this.#registry.stallChecks.add(this, stallTimeout)
     if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
@@ -173,6 +172,15 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       // In a later turn of the event loop: a client that keeps up would block it.
       this.#registry.pausedSources.add(this)
     }
+  }
+
+  onWriterClosed (error?: unknown): void {
+    if (error !== undefined) return this.#drop('error', error)
+    if (this.#phase === 'closed') return
+    // Somebody has ended the response, whose `close` follows: nothing of this stream can be written any more.
+    this.#release()
+    this.#outbox.clear()
+    this.#phase = 'closing'
   }
 
   /** Continues a source that was paused for this client. */
@@ -295,8 +303,9 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#drop('overflow', new FST_SSE_OVERFLOW(this.#options.buffer.maxBytes))
   }
 
-  /** Breaks the connection of a client that is too slow: what is queued would not reach it. */
-  #drop (reason: 'overflow' | 'stalled', error: Error): void {
+  /** Breaks the connection: its client is too slow, or its destination has failed. What is queued cannot reach it. */
+  #drop (reason: 'overflow' | 'stalled' | 'error', error: unknown): void {
+    if (this.#phase === 'closed') return
     if (this.#reason !== 'error') {
       this.#reason = reason
       this.#error = error

@@ -1,14 +1,19 @@
+import type { AsyncResource } from 'node:async_hooks'
+import type { Writable } from 'node:stream'
 import type { BufferOptions } from '../options.ts'
-import type { Flushable, WriteBatch } from '../server/write-batch.ts'
+import type { WriteBatch } from '../server/write-batch.ts'
 import type { Bytes, Frame } from '../wire/frame.ts'
 import { BoundedQueue } from './bounded-queue.ts'
 import type { FrameKey } from './bounded-queue.ts'
-import type { Writer } from './writer.ts'
+import { Writer } from './writer.ts'
+import type { WriterOwner } from './writer.ts'
 
 /** The owner of an outbox: the stream of one connection. */
 export interface OutboxOwner {
   /** The outbox is empty, and the destination takes more. It may be called again and again. */
   onWritten (): void
+  /** Nothing can be written any more: the destination threw `error`, or, without one, somebody has ended it. */
+  onWriterClosed (error?: unknown): void
 }
 
 /** Gives the key of a message for the policy `latest`, or `null` for a message that no other replaces. */
@@ -19,7 +24,7 @@ export type KeyOf = (value: unknown) => FrameKey | null
  * until the write batch ends, or until they fill one write. While the writer is blocked, frames are queued, and the
  * overflow policy applies to the queue.
  */
-export class Outbox implements Flushable {
+export class Outbox implements WriterOwner {
   readonly #options: BufferOptions
   readonly #batch: WriteBatch
   readonly #owner: OutboxOwner
@@ -82,13 +87,17 @@ export class Outbox implements Flushable {
     return this.#lastWrite
   }
 
-  /** Writes the first bytes of the body; the response headers leave with them. */
-  open (writer: Writer, first: Frame): void {
-    this.#writer = writer
+  /**
+   * Begins to write to `destination`, with the first bytes of the body; the response headers leave with them. `context`
+   * is the async context of a destination that is user code.
+   *
+   * @throws What the destination throws.
+   */
+  open (destination: Writable, first: Frame, context: AsyncResource | null): void {
+    this.#writer = new Writer(destination, first, this, context)
     this.#lastWrite = Math.trunc(performance.now())
     this.#bytes = first.size
-    writer.open(first)
-    this.#limit = writer.highWaterMark
+    this.#limit = this.#writer.highWaterMark
   }
 
   /**
@@ -109,6 +118,10 @@ export class Outbox implements Flushable {
   send (frame: Frame, value: unknown): boolean {
     if (this.#writer !== null && this.#checkWritable(this.#writer)) {
       this.#collect(this.#writer, frame)
+      return true
+    }
+    if (this.#writer?.isEnded === true) {
+      this.#owner.onWriterClosed()
       return true
     }
     this.#schedule()
@@ -160,6 +173,10 @@ export class Outbox implements Flushable {
       this.#write(writer, bytes)
     }
     writer.awaitDrain()
+  }
+
+  onWriterClosed (error?: unknown): void {
+    this.#owner.onWriterClosed(error)
   }
 
   /** Calls back when the destination has handed on every written byte, or cannot any more. */

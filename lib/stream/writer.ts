@@ -1,5 +1,6 @@
 import type { AsyncResource } from 'node:async_hooks'
 import { OutgoingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Flushable } from '../server/write-batch.ts'
 import type { Bytes } from '../wire/frame.ts'
@@ -18,6 +19,12 @@ const LAST_PIECE = PIECE + 4 * 1024
 
 const NOTHING = new Uint8Array(0)
 
+/** The owner of a writer: the outbox of one connection. */
+export interface WriterOwner extends Flushable {
+  /** Nothing can be written any more: the destination threw `error`, or, without one, somebody has ended it. */
+  onWriterClosed (error?: unknown): void
+}
+
 /**
  * Writes the bytes of one stream to its response, or to the stream that an `onSend` hook has put before the response.
  * Where both come to the same, it writes ready-made chunks to the response's socket, which costs half as much. This is
@@ -25,36 +32,48 @@ const NOTHING = new Uint8Array(0)
  */
 export class Writer {
   readonly #response: Destination
-  readonly #source: Flushable
+  readonly #owner: WriterOwner
   readonly #context: AsyncResource | null
-  /** The response, or its socket. */
+  /** What was written to last: the response, or its socket. */
   #destination: Destination
-  /** The destination may still change from the response to its socket. */
-  #mayWriteToSocket = true
+  /** The response is one of which chunks may be written to the socket. */
+  readonly #isChunked: boolean
   #isWriting = false
   /** The last `write()` returned `false`. */
   #isFull = false
+  /** The destination has thrown, or has been ended by somebody else. */
+  #isClosed = false
   /** The bytes of the current write that have not been written yet. */
   #rest: Uint8Array = NOTHING
   /** There is a listener for `drain`. Most connections never wait, and need none. */
   #isListening = false
 
   /**
-   * @param source Is flushed when the destination drains.
+   * @param first The first bytes of the body; the response headers leave with them.
+   * @param owner Is flushed when the destination drains.
    * @param context The async context of a destination that is user code, or `null` for the response.
+   * @throws What the destination throws.
    */
-  constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
+  constructor (response: Writable, first: Bytes, owner: WriterOwner, context: AsyncResource | null) {
     this.#response = response
-    this.#source = source
+    this.#owner = owner
     this.#context = context
     this.#destination = response
+    this.#rest = first.bytes
+    this.#writePieces()
+    this.#isChunked = response instanceof ServerResponse && response.chunkedEncoding
   }
 
   /** Whether the destination is over its high-water mark: another write would pile up in memory. */
   get isBlocked (): boolean {
     // The destination may ask for more before its write() returns.
-    if (this.#isWriting || this.#rest.length > 0) return true
+    if (this.#isWriting || this.#rest.length > 0 || this.#isClosed) return true
     return this.#isFull && this.#destination.writableNeedDrain !== false
+  }
+
+  /** Whether somebody else has ended the response: it waits for a slow client, and takes nothing more. */
+  get isEnded (): boolean {
+    return this.#response.writableEnded
   }
 
   get highWaterMark (): number {
@@ -66,31 +85,34 @@ export class Writer {
     return this.#destination.writableLength + this.#rest.length
   }
 
-  /** Writes the first bytes of the body, and with them the response headers. */
-  open (first: Bytes): void {
-    this.#rest = first.bytes
-    this.#writePieces()
-    this.#chooseDestination()
-  }
-
-  /** Flushes the source when the destination is not blocked any more. */
+  /** Flushes the owner when the destination is not blocked any more. */
   awaitDrain (): void {
-    if (this.#isListening) return
+    if (this.#isListening || this.#isClosed) return
     this.#isListening = true
     this.#destination[kWriter] = this
     this.#destination.on('drain', onDrain)
   }
 
-  /** Writes bytes. It must not be called while the writer is blocked. */
+  /** Writes bytes. It must not be called while the writer is blocked. It never throws. */
   write (bytes: Bytes): void {
-    if (this.#mayWriteToSocket) this.#chooseDestination()
-    this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
-    this.#writePieces()
+    if (this.isEnded) return this.#close()
+    const socket = this.#isChunked && bytes.size <= LAST_PIECE ? freeSocketOf(this.#response) : null
+    const destination = socket ?? this.#response
+    if (destination !== this.#destination) {
+      this.release()
+      this.#destination = destination
+    }
+    this.#rest = socket === null ? bytes.bytes : bytes.chunk
+    this.#tryPieces()
   }
 
   /** Calls back when every written byte has been handed to the system, or cannot be any more. */
   onceHandedOn (callback: () => void): void {
-    this.#response.write(NOTHING, callback)
+    try {
+      this.#response.write(NOTHING, callback)
+    } catch {
+      callback()
+    }
   }
 
   /** Removes the listener. */
@@ -103,17 +125,36 @@ export class Writer {
 
   drained (): void {
     this.#isFull = false
-    this.#writePieces()
-    if (!this.isBlocked) this.#source.flush()
+    this.#tryPieces()
+    if (!this.isBlocked) this.#owner.flush()
   }
 
+  #tryPieces (): void {
+    try {
+      this.#writePieces()
+    } catch (error) {
+      this.#close(error)
+    }
+  }
+
+  #close (error?: unknown): void {
+    this.#isClosed = true
+    this.#rest = NOTHING
+    this.release()
+    this.#owner.onWriterClosed(error)
+  }
+
+  /** Writes the rest in pieces, as long as the destination takes them. Each is a chunk of its own. */
   #writePieces (): void {
     while (this.#rest.length > 0) {
       const piece = this.#rest.length > LAST_PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
       this.#isWriting = true
-      this.#isFull = !this.#writePiece(piece)
-      this.#isWriting = false
+      try {
+        this.#isFull = !this.#writePiece(piece)
+      } finally {
+        this.#isWriting = false
+      }
       if (!this.#isFull) continue
       // HTTP/2 has no writableNeedDrain: only the event says that it takes more.
       if (this.#rest.length > 0 || this.#destination.writableNeedDrain === undefined) this.awaitDrain()
@@ -130,38 +171,21 @@ export class Writer {
       return isTaken
     })
   }
-
-  /**
-   * Goes on with the response's socket, where that is possible. The response may hold bytes that must come first: Node
-   * 26 corks it for its first write, so that the question is asked again at the next ones.
-   */
-  #chooseDestination (): void {
-    const response = this.#response
-    if (!writesPlainChunks(response)) {
-      this.#mayWriteToSocket = false
-      return
-    }
-    const { socket } = response
-    if (socket === null || response.writableLength !== socket.writableLength) return
-    this.#mayWriteToSocket = false
-    this.release()
-    this.#destination = socket
-  }
 }
 
 function onDrain (this: Destination): void {
   this[kWriter]?.drained()
 }
 
-/** Whether `response.write()` does nothing but write a chunk (RFC 9112, 7.1) to the socket. */
-function writesPlainChunks (response: Writable): response is ServerResponse {
-  return response instanceof ServerResponse && response.chunkedEncoding && !response.writableEnded &&
-    hasOwnWrite(response)
-}
-
-/** Whether nobody has wrapped `write`, on the instance or, as tracing agents do, on a prototype. */
-function hasOwnWrite (response: ServerResponse): boolean {
-  return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite
+/**
+ * The socket of a response, if `response.write()` would do nothing now but write a chunk (RFC 9112, 7.1) to it; `null`
+ * where the response has no socket or holds bytes that must come first (Node 26 corks it for its first write; users may
+ * cork it too), and where somebody has wrapped `write`, on the instance or, as tracing agents do, on a prototype.
+ */
+function freeSocketOf (response: Writable): Socket | null {
+  const { socket } = response as ServerResponse
+  if (socket === null || response.writableLength !== socket.writableLength) return null
+  return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite ? socket : null
 }
 
 /** Node's own `write`, unless it was wrapped before this module was loaded. */
