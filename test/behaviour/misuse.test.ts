@@ -7,7 +7,7 @@ import type { SseCloseReason, SseContext, SseOptions, SsePluginOptions, SseSourc
 import { PulledSource } from '../../lib/source/pull.ts'
 import { Probe, buildApp, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { deferred } from '../fixtures/one-route.ts'
+import { deferred, fetch } from '../fixtures/waits.ts'
 
 t.test('Should answer with an error when a header cannot be written, and not end the process', async (t) => {
   const app = await buildApp(t)

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import t from 'tap'
@@ -9,6 +8,9 @@ import { launchChromium } from '../fixtures/browser.ts'
 import { startProgram } from '../fixtures/program.ts'
 import type { Program } from '../fixtures/program.ts'
 import { isMissing } from '../fixtures/tool.ts'
+import { fetch, once } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 /** The example as `npm start` runs it. */
 function startExample (t: Test): Promise<Program> {

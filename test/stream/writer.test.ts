@@ -5,6 +5,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Frame } from '../../lib/wire/frame.ts'
 import { Writer } from '../../lib/stream/writer.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 const first = new Frame(':\n\n')
 const source = { flush () {}, onWriterClosed (_error?: unknown) {} }
