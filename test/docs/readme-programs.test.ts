@@ -29,11 +29,14 @@ function programsOf (page: string): Program[] {
   const fences = fencesOf(page)
   return fences.flatMap((fence, i) => {
     if (!isScript(fence) || !fence.code.includes('.listen(') || isTestFile(fence)) return []
-    const isCurl = ({ code }: Fence) => code.startsWith('curl ')
     const curl = fences.slice(i).find(isCurl) ?? fences.slice(0, i).findLast(isCurl)
     if (curl === undefined) throw new Error(`${page}:${fence.line}: no curl command shows the program at work`)
     return [{ fence, curl: curl.code }]
   })
+}
+
+function isCurl ({ code }: Fence): boolean {
+  return code.startsWith('curl ')
 }
 
 function isScript ({ language }: Fence): boolean {
@@ -75,7 +78,7 @@ Server.prototype.emit = function (event, ...args) {
 }
 `
 
-/** Starts a program on a free port, does what the curl command does, and gives the first two events. */
+/** Starts a program on a free port, and checks that two events come of what the curl command asks for. */
 async function tryProgram (t: Test, file: string, curl: string): Promise<void> {
   const child = fork(file, {
     execArgv: ['--import', './report-port.mjs'],
@@ -139,6 +142,8 @@ function requestOf (curl: string, port: number): { url: string, init: RequestIni
   return { url, init }
 }
 
+// All of it takes ten seconds where nothing else runs.
+t.setTimeout(9 * LIMIT)
 const folder = await installPacked(t)
 const compiled = join(folder, 'compiled')
 await writeFile(join(folder, 'report-port.mjs'), REPORT_PORT)
@@ -173,7 +178,9 @@ for (const { fence, curl } of programs) {
     t.test(`Should run, as ${format}: ${fence.page}:${fence.line}`, async (t) => {
       const path = join(compiled, `${nameOf(fence)}.${isCommonJs(fence) ? 'cjs' : 'js'}`)
       // On a free port, and with less to wait for.
-      const code = (await readFile(path, 'utf8')).replace('port: 3000', 'port: 0').replaceAll('interval(1000)', 'interval(10)')
+      const code = (await readFile(path, 'utf8'))
+        .replace('port: 3000', 'port: 0')
+        .replaceAll('interval(1000)', 'interval(10)')
       const isToBeConverted = format === 'CommonJS' && !isCommonJs(fence)
       const file = join(folder, `${nameOf(fence)}.${format === 'CommonJS' ? 'cjs' : 'mjs'}`)
       await writeFile(file, isToBeConverted ? toCommonJs(code) : code)
