@@ -15,12 +15,12 @@ export class PlainPayload extends HeldReply {
 
   send (): void {
     setHeaders(this.reply)
-    this.sendReply(this)
+    this.sendPayload()
   }
 
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
     if (this.#body !== null) destination.write(this.#body.bytes)
-    if (options?.end !== false) destination.end()
+    if (this.endsDestination(destination, options)) destination.end()
     process.nextTick(() => this.emit('end'))
     return destination
   }

@@ -4,9 +4,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { FST_SSE_SOURCE_FAILED } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { kindOf } from '../preview.ts'
 import type { Registry } from '../server/registry.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import type { Carrier } from '../stream/event-stream.ts'
@@ -15,7 +13,6 @@ import { checkHeaders, setHeaders, unsetHeaders } from './headers.ts'
 import { HeldReply } from './held-reply.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
-import { ListenerSnapshot } from './listeners.ts'
 
 /**
  * The time between the last bytes of a failed stream and the break of its connection, in milliseconds. Chromium
@@ -42,11 +39,9 @@ export class StreamPayload extends HeldReply implements Carrier {
   #timed: Timed | null
   /** Will send the response headers, unless an error or `open: 'first-event'` stands against it. */
   #sendImmediate: NodeJS.Immediate | null = null
-  /** The response's listeners from before Fastify added its own for this payload. */
-  #listeners: ListenerSnapshot | null = null
   #hasBegun = false
   #isSent = false
-  #error: Error | null = null
+  #error: { readonly reason: unknown } | null = null
   #isFinished = false
   #destination: Writable | null = null
   #endsDestination = true
@@ -78,7 +73,7 @@ export class StreamPayload extends HeldReply implements Carrier {
     this.holdReply()
     this.#sendImmediate = setImmediate(() => {
       this.#sendImmediate = null
-      if (this.#error !== null) this.#answerError(this.#error)
+      if (this.#error !== null) this.#answerError(this.#error.reason)
       else if (this.#hasBegun || !this.#waitsForEvent) this.#send()
     })
     const stream = this.#stream
@@ -97,29 +92,22 @@ export class StreamPayload extends HeldReply implements Carrier {
     if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#send())
   }
 
-  fail (error: unknown): void {
-    const answer = toError(error)
-    this.#error = answer
+  fail (reason: unknown): void {
+    this.#error = { reason }
     // Otherwise the immediate or pipe() answers with it.
-    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
-  }
-
-  /** Fastify listens to the payload, and right after, with nobody's code between, to the response. */
-  override on (event: string | symbol, listener: (...args: unknown[]) => void): this {
-    if (this.#isSent) this.#listeners = new ListenerSnapshot(this.reply.raw)
-    return super.on(event, listener)
+    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(reason))
   }
 
   /** Fastify calls it when its hooks have run; an `onSend` hook that puts a stream of its own between calls it too. */
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
     const { raw } = this.reply
     this.#destination = destination
-    this.#endsDestination = options?.end !== false
+    this.#endsDestination = this.endsDestination(destination, options)
     try {
-      if (this.#error !== null) throw this.#error
+      if (this.#error !== null) throw this.#error.reason
       checkHeaders(this.reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
-      if (this.#endsDestination) this.#partFromFastify()
+      if (this.#endsDestination) this.partFromFastify(destination)
       this.#stream.attach(destination, destination !== raw)
     } catch (error) {
       this.#stream.cancel(error)
@@ -180,37 +168,13 @@ export class StreamPayload extends HeldReply implements Carrier {
   #send (): void {
     this.#isSent = true
     setHeaders(this.reply)
-    try {
-      this.sendReply(this)
-    } catch (error) {
-      // For example a header that cannot be written. Nobody else can catch it, as the handler has returned.
-      this.giveWayToError(error)
-      this.#answerError(toError(error))
-    }
+    this.sendPayload()
   }
 
-  #answerError (error: Error): void {
+  #answerError (error: unknown): void {
     this.#isSent = true
     this.#dispose()
-    try {
-      this.sendReply(error)
-    } catch (thrown) {
-      // Fastify answers with another error: reply.sse() was called in an onError hook.
-      this.reply.log.error({ err: thrown }, 'the error of an event stream could not be sent')
-    }
-  }
-
-  /**
-   * Ends the payload as far as Fastify is concerned, which would otherwise log that it was cut off when the client
-   * leaves. Fastify's listeners on the payload and the response, two kilobytes a connection, have no use any more.
-   */
-  #partFromFastify (): void {
-    this.emit('end')
-    this.removeAllListeners()
-    if (this.#destination !== this.reply.raw) return
-    this.#listeners?.restore()
-    this.#listeners = null
-    this.reply.raw.on('error', ignore)
+    this.sendError(error)
   }
 
   #resumeTimeout (): void {
@@ -221,7 +185,6 @@ export class StreamPayload extends HeldReply implements Carrier {
   #dispose (): void {
     if (this.#sendImmediate !== null) clearImmediate(this.#sendImmediate)
     this.#sendImmediate = null
-    this.#listeners = null
     this.#resumeTimeout()
     const { raw } = this.reply
     raw.removeListener('close', onClose)
@@ -230,16 +193,9 @@ export class StreamPayload extends HeldReply implements Carrier {
   }
 }
 
-function toError (error: unknown): Error {
-  return error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(kindOf(error), { cause: error })
-}
-
 function onClose (this: Carrying): void {
   this[kCarried]?.destroy()
 }
-
-/** Ignores the response's errors: one without a listener would end the process, and `close` follows. */
-function ignore (): void {}
 
 function http2ResponseOf (reply: FastifyReply): Http2ServerResponse | null {
   return reply.request.raw.httpVersionMajor === 2 ? reply.raw as unknown as Http2ServerResponse : null
