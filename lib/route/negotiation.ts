@@ -50,7 +50,7 @@ function weightOf (parameters: readonly string[]): number {
   return Number(weight ?? 1)
 }
 
-/** The parts between the separators that are not in a quoted string. */
+/** Splits a header at the separators that are in no quoted string. */
 function split (text: string, separator: string): string[] {
   const parts: string[] = []
   let start = 0
@@ -68,7 +68,10 @@ function split (text: string, separator: string): string[] {
   return parts
 }
 
-/** The last `onSend` hook of a route that negotiates: caches keep its answers apart, beside what others have set. */
+/**
+ * The last `onSend` hook of a route that negotiates: adds `Accept` to the header `Vary`, so that caches keep the
+ * answers to different `Accept` headers apart. Names that other hooks have set stay.
+ */
 export function varyByAccept (
   _request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void
 ): void {

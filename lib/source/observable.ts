@@ -23,7 +23,7 @@ export function isObservable (value: object): boolean {
 export function subscribeToObservable (source: object, sink: Sink): void {
   const observable = openInterop(source)
   const subscription = isPlatformObservable(observable) ? new PlatformSubscription(sink) : new InteropSubscription(sink)
-  // The sink comes to know its subscription first, so that it can unsubscribe at the first value.
+  // The sink has the subscription before the first value, at which it may unsubscribe.
   sink.onSubscribe(subscription)
   if (!subscription.closed) subscription.open(observable)
 }
@@ -53,12 +53,12 @@ function openInterop (source: object): Subscribable {
     kindOf(observable), 'the interop method Symbol.observable of a source returned it; return an Observable')
 }
 
-/** Whether a value is an Observable of the platform, or of a polyfill of it: these have a tag, and no interop method. */
+/** Whether a value is an Observable of the platform, or of a polyfill: it has this tag, and no interop method. */
 function isPlatformObservable (value: object): boolean {
   return Object.prototype.toString.call(value) === '[object Observable]' && hasMethod(value, 'subscribe')
 }
 
-/** A subscription to an Observable of the platform, which has no object for it: it ends when its signal is aborted. */
+/** A subscription to an Observable of the platform, which ends when the signal that it was given is aborted. */
 class PlatformSubscription implements SourceSubscription {
   readonly #sink: Sink
   readonly #controller = new AbortController()
@@ -98,9 +98,9 @@ class PlatformSubscription implements SourceSubscription {
 class InteropSubscription implements SourceSubscription {
   readonly sink: Sink
   closed = false
-  /** The Observable has completed or failed: nothing that it still emits counts. */
+  /** Whether the Observable has completed or failed. What it still emits is ignored. */
   isStopped = false
-  /** The teardown of the source itself, which lasts as long as the subscription. Most have no other. */
+  /** The teardown of the source itself, which lasts as long as the subscription. Most subscriptions have no other. */
   teardown: Teardown | null = null
   moreTeardowns: TeardownList | null = null
 
@@ -130,7 +130,7 @@ class InteropSubscription implements SourceSubscription {
     this.unsubscribe()
   }
 
-  /** Has `teardown` run when this is unsubscribed: at once, if that has happened already. */
+  /** Keeps a teardown until `unsubscribe` runs it; runs it at once if that has been called already. */
   add (teardown: unknown): void {
     if (teardown === this || !isTeardown(teardown)) return
     if (this.closed) return runTeardown(teardown)
@@ -148,7 +148,7 @@ class InteropSubscription implements SourceSubscription {
     else this.moreTeardowns?.remove(teardown)
   }
 
-  /** Runs every teardown. What one of them throws is thrown on when all have run; several become an `AggregateError`. */
+  /** Runs every teardown. Throws what one of them throws when all have run, or an `AggregateError` of several. */
   unsubscribe (): void {
     if (this.closed) return
     this.closed = true

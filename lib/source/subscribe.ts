@@ -7,8 +7,9 @@ import { PulledSource, pullerOf } from './pull.ts'
 import type { Sink, SourceSubscription } from './sink.ts'
 
 /**
- * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
- * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `sink.error`.
+ * Subscribes to a source of any kind: calls a factory, waits for a promise, pulls a source that can wait. It never
+ * throws: `sink.error` is called with what a factory, a source or its teardown throws, and with a
+ * `FST_SSE_INVALID_SOURCE` where a factory or a promise gives no source.
  */
 export function subscribe (source: unknown, context: SseContext, sink: Sink): void {
   try {
@@ -20,7 +21,9 @@ export function subscribe (source: unknown, context: SseContext, sink: Sink): vo
   }
 }
 
-/** Lets go of a source that nobody will subscribe to, where it is more than a description of what to do. */
+/**
+ * Cancels an eager source (a stream, or a promise of one) that will not be subscribed to. Lazy sources need nothing.
+ */
 export function discard (source: unknown): void {
   if (source instanceof Readable) source.on('error', () => {}).destroy()
   else if (isPromise(source)) source.then(discard, () => {})
@@ -42,17 +45,19 @@ function callFactory (factory: (context: SseContext) => unknown, context: SseCon
     given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
 }
 
-/** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
+/**
+ * A subscription to what a promise resolves to: a source, whose own subscription then takes the place of this one, or a
+ * value, which is emitted as the only one.
+ */
 class PromisedSource implements SourceSubscription {
   readonly #context: SseContext
   readonly #sink: Sink
-  #isClosed: boolean
+  #isClosed = false
 
   constructor (promise: unknown, context: SseContext, sink: Sink) {
     this.#context = context
     this.#sink = sink
-    this.#isClosed = false
-    // A thenable's own then() may throw, and need not return anything.
+    // The method then() of a thenable may throw, and need not return a promise: Promise.resolve() allows for both.
     Promise.resolve(promise).then((source) => this.#open(source), (error: unknown) => {
       if (!this.#isClosed) sink.error(error)
     })
@@ -78,7 +83,7 @@ class PromisedSource implements SourceSubscription {
   }
 }
 
-/** A log is read from where the client left off. */
+/** Reads an event log from the last event that the client has seen. Another source is returned as it is. */
 function openLog (source: unknown, { lastEventId }: SseContext): object | PromiseLike<unknown> {
   if (!isLog(source)) return source as object
   const events: unknown = source.after(lastEventId)

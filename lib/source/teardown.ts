@@ -17,7 +17,7 @@ export function runTeardown (teardown: Teardown): void {
   else teardown.unsubscribe()
 }
 
-/** After this many additions, and more where more are open, a list drops the subscriptions that have ended. */
+/** After how many additions a list at least looks for subscriptions that have ended. */
 const SWEEP_AFTER = 8
 
 /**
@@ -36,7 +36,7 @@ export class TeardownList {
   add (teardown: Teardown): void {
     if (this.#addsUntilSweep === 0) this.#sweep()
     this.#addsUntilSweep--
-    // Operators that take one inner Observable after the other need one place.
+    // One place is enough for operators that subscribe to one inner Observable after the other.
     const last = this.#teardowns.at(-1)
     if (last !== undefined && isClosed(last)) this.#teardowns.pop()
     this.#teardowns.push(teardown)
@@ -46,7 +46,10 @@ export class TeardownList {
     this.#teardowns = this.#teardowns.filter((one) => one !== teardown)
   }
 
-  /** Runs `first` and then the list. What they throw is thrown on when all have run: it, or an `AggregateError`. */
+  /**
+   * Runs `first`, and then the list. Throws what one of them throws when all have run, or an `AggregateError` of
+   * several.
+   */
   run (first: Teardown | null): void {
     const errors: unknown[] = []
     for (const teardown of first === null ? this.#teardowns : [first, ...this.#teardowns]) {
