@@ -1,29 +1,43 @@
 import { createServer, request, ServerResponse } from 'node:http'
-import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Frame } from '../../lib/wire/frame.ts'
 import { Writer } from '../../lib/stream/writer.ts'
 import { limitEachTest } from '../fixtures/limits.ts'
+import { deferred, immediate, once, within } from '../fixtures/waits.ts'
 
 limitEachTest()
 
 const first = new Frame(':\n\n')
 const source = { flush () {} }
 
-/** A response of a real server, and what its client has received when it is over. */
-async function respond (t: Test, write: (response: ServerResponse, writer: Writer) => void): Promise<{ body: string }> {
+/** Has a real server answer with what `write` writes; gives the body that its client has received. */
+async function respond (t: Test, write: (response: ServerResponse, writer: Writer) => void | Promise<void>): Promise<{ body: string }> {
+  const written = deferred<void>()
   const server = createServer((_request, response) => {
-    write(response, new Writer(response, source, null))
+    written.resolve(write(response, new Writer(response, source, null)) as undefined)
   })
-  t.teardown(() => server.close())
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
+  t.teardown(() => { server.close().closeAllConnections() })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
-  const message = await new Promise<IncomingMessage>((resolve) => { request({ port, host: '127.0.0.1' }, resolve).end() })
-  let body = ''
-  for await (const chunk of message.setEncoding('utf8')) body += chunk
+  const [message] = await once(request({ port, host: '127.0.0.1' }).end(), 'response')
+  const body = await within(text(message), 'the body')
+  await written.promise
   return { body }
+}
+
+/** Counts the chunks that go straight to a socket: each is one write, with the size before the event. */
+function countChunks (socket: Socket | null): () => number {
+  if (socket === null) throw new Error('a response without a socket')
+  let count = 0
+  const { write } = socket
+  socket.write = ((...args: Parameters<typeof write>) => {
+    if (/^[\da-f]+\r\n./.test(Buffer.from(args[0]).toString('latin1', 0, 10))) count++
+    return Reflect.apply(write, socket, args)
+  }) as typeof write
+  return () => count
 }
 
 const frames = ['data: a\n\n', `data: ${'é'.repeat(100_000)}\n\n`, ': end\n\n'].map((text) => new Frame(text))
@@ -47,18 +61,18 @@ function writeAll (response: ServerResponse, writer: Writer): void {
 }
 
 t.test('Should write chunks to the socket of a response, which then ends as any other', async (t) => {
-  let wrote = 0
-  const { body } = await respond(t, (response, writer) => {
+  let chunks: (() => number) | undefined
+  const { body } = await respond(t, async (response, writer) => {
     writer.open(first)
-    const { write } = response
-    response.write = function (...args: Parameters<typeof write>) {
-      wrote++
-      return Reflect.apply(write, response, args)
-    } as typeof write
+    // Node 26 holds the first write of a response back to the end of the turn: the writer may look again at the next.
+    await immediate()
+    writer.write(first)
+    await immediate()
+    chunks = countChunks(response.socket)
     writeAll(response, writer)
   })
-  t.equal(body, whole)
-  t.equal(wrote, 0, 'the response is not asked after its head')
+  t.equal(body, `${first}${whole}`)
+  t.equal(chunks?.(), frames.length, 'the response is not asked for them')
 })
 
 t.test('Should leave a response alone whose write is not Node\'s own', async (t) => {
