@@ -84,6 +84,12 @@ export const FST_SSE_IN_ON_SEND = createError<[]>(
 export const FST_SSE_LOG_UNAVAILABLE = createError<[outcome: string, options: ErrorOptions]>(
   'FST_SSE_LOG_UNAVAILABLE', 'An event could not be appended to its log; %s', 503)
 
+/** Fastify lacks something of its inside that this plugin needs. */
+export const FST_SSE_UNSUPPORTED_FASTIFY = createError<[version: string, symbol: string, options?: ErrorOptions]>(
+  'FST_SSE_UNSUPPORTED_FASTIFY',
+  'Fastify %s has no symbol "%s", by which a stream gives way to an error handler. Fastify 5.0.0 to 5.12.8 has it: ' +
+  'install one of these, or a newer fastify-rxjs-sse')
+
 /** The plugin is already registered in this scope or around it. */
 export const FST_SSE_ALREADY_REGISTERED = createError<[]>(
   'FST_SSE_ALREADY_REGISTERED',

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { observable } from 'rxjs'
 import type { SseContext } from '../../types/index.ts'
 import type { EventLog } from '../../types/event-log.ts'
 import { FST_SSE_INVALID_SOURCE } from '../errors.ts'
 import { kindOf } from '../preview.ts'
 import { hasMethod, isPromise } from '../duck-type.ts'
+import { isObservable } from './observable.ts'
 
 /** Throws `FST_SSE_INVALID_SOURCE` for what cannot be streamed, as far as can be told before it is used. */
 export function checkSource (source: unknown): void {
@@ -25,7 +25,7 @@ export function checkHandlerResult (source: unknown): void {
 /** What `value` is, if it can only have been meant for a stream: nothing else could be answered with it. */
 export function unsendableKind (value: unknown): string | null {
   if (typeof value !== 'object' || value === null) return null
-  if (hasMethod(value, observable)) return 'an Observable'
+  if (isObservable(value)) return 'an Observable'
   return GENERATOR.test(Object.prototype.toString.call(value)) ? 'a generator' : null
 }
 
@@ -38,7 +38,7 @@ export function isFactory (value: unknown): value is (context: SseContext) => un
 /** What can be subscribed to or pulled from, but for promises, strings and bytes. */
 export function isInput (value: unknown): value is object {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || isBytes(value)) return false
-  return hasMethod(value, observable) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
+  return isObservable(value) || hasMethod(value, Symbol.asyncIterator) || hasMethod(value, Symbol.iterator) ||
     hasMethod(value, 'getReader') || isArrayLike(value)
 }
 

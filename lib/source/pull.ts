@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { ReadableStreamReadResult } from 'node:stream/web'
-import { observable } from 'rxjs'
 import { hasMethod, isPromise } from '../duck-type.ts'
+import { isObservable } from './observable.ts'
 import type { Sink, SourceSubscription } from './sink.ts'
 
 /** Where a source has a puller of its own. */
@@ -15,10 +15,10 @@ export interface Puller {
   onReady?: () => void
 }
 
-/** A way to pull from `source`, or `null` if there is none. */
+/** A way to pull from `source`, or `null` if there is none: from an Observable. */
 export function pullerOf (source: object): Puller | null {
   if (hasMethod(source, kPuller)) return (source as { [kPuller] (): Puller })[kPuller]()
-  if (hasMethod(source, observable)) return null
+  if (isObservable(source)) return null
   if (source instanceof Readable) {
     // It may fail before it is read from, when its iterator does not listen yet.
     source.on('error', () => {})
@@ -34,7 +34,7 @@ export function pullerOf (source: object): Puller | null {
     return iteratorPuller((source as AsyncIterable<unknown>)[Symbol.asyncIterator]())
   }
   if (hasMethod(source, Symbol.iterator)) return iteratorPuller((source as Iterable<unknown>)[Symbol.iterator]())
-  return null
+  return iteratorPuller(Array.prototype.values.call(source))
 }
 
 function iteratorPuller (iterator: Iterator<unknown> | AsyncIterator<unknown>): Puller {

@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream'
-import { from, Subscriber } from 'rxjs'
-import type { ObservableInput } from 'rxjs'
 import type { SseContext } from '../../types/index.ts'
 import { isPromise } from '../duck-type.ts'
 import { invalidSource, isBytes, isFactory, isInput, isLog } from './kinds.ts'
+import { subscribeToObservable } from './observable.ts'
 import { PulledSource, pullerOf } from './pull.ts'
 import type { Sink, SourceSubscription } from './sink.ts'
 
@@ -30,40 +29,10 @@ export function discard (source: unknown): void {
 
 function subscribeInput (input: object, sink: Sink): void {
   const puller = pullerOf(input)
-  if (puller === null) {
-    const subscriber = new SinkSubscriber(sink)
-    sink.onSubscribe(subscriber)
-    // A factory may have ended its own stream.
-    if (!subscriber.closed) from(input as ObservableInput<unknown>).subscribe(subscriber)
-  } else {
-    const pulled = new PulledSource(puller, sink)
-    sink.onSubscribe(pulled)
-    pulled.continue()
-  }
-}
-
-/** What RxJS makes of an observer, but made first: a synchronous Observable can see that it is closed. */
-class SinkSubscriber extends Subscriber<unknown> {
-  readonly #sink: Sink
-
-  constructor (sink: Sink) {
-    super()
-    this.#sink = sink
-  }
-
-  protected override _next (value: unknown): void {
-    this.#sink.next(value)
-  }
-
-  protected override _error (error: unknown): void {
-    this.#sink.error(error)
-    this.unsubscribe()
-  }
-
-  protected override _complete (): void {
-    this.#sink.complete()
-    this.unsubscribe()
-  }
+  if (puller === null) return subscribeToObservable(input, sink)
+  const pulled = new PulledSource(puller, sink)
+  sink.onSubscribe(pulled)
+  pulled.continue()
 }
 
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {

@@ -1,4 +1,4 @@
-import { EventEmitter, once } from 'node:events'
+import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import t from 'tap'
@@ -7,7 +7,7 @@ import type { SseOptions, SseSource } from '../../index.ts'
 import { buildApp, listen, parse, portOf } from '../fixtures/app.ts'
 import { MeasuredServer } from '../fixtures/measured-server.ts'
 import { Closings, KERNEL, Reader } from '../fixtures/slow.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, once } from '../fixtures/waits.ts'
 
 /** 32 KiB: twice what a socket takes before it asks for a pause. */
 const VALUE = 'x'.repeat(2 ** 15)
