@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { ResolvedOptions } from '../options.ts'
 import type { Registry } from '../server/registry.ts'
+import { discard } from '../source/subscribe.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import type { Carrier } from '../stream/event-stream.ts'
 import type { Admission } from './admission.ts'
@@ -13,6 +14,8 @@ import { checkHeaders, setHeaders, unsetHeaders } from './headers.ts'
 import { HeldReply } from './held-reply.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
+import { awaitSocket } from './pipelined.ts'
+import type { PipelinedResponse } from './pipelined.ts'
 
 /**
  * The time between the last bytes of a failed stream and the break of its connection, in milliseconds. Chromium
@@ -29,13 +32,20 @@ type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
 /** The admissions for which a response is kept open until its stream ends. */
 type StreamAdmission = Exclude<Admission, 'headers-only' | 'finished' | 'come-back'>
 
+interface WaitingSource {
+  readonly source: unknown
+  readonly lastEventId: string | undefined
+}
+
 /** The payload of one event stream: to Fastify a stream to pipe, to the stream the response that carries it. */
-export class StreamPayload extends HeldReply implements Carrier {
+export class StreamPayload extends HeldReply implements Carrier, PipelinedResponse {
   readonly #waitsForEvent: boolean
   readonly #stream: EventStream
   readonly #socket: Socket
-  /** Listens to the socket for a response that has none yet. */
-  readonly #onSocketClose: (() => void) | null
+  /** Stops waiting for the socket of a response whose request was pipelined behind others. */
+  #stopWaiting: (() => void) | null = null
+  /** The source that is subscribed to when the response has its socket. */
+  #waitingSource: WaitingSource | null = null
   #timed: Timed | null
   /** Will send the response headers, unless an error or `open: 'first-event'` stands against it. */
   #sendImmediate: NodeJS.Immediate | null = null
@@ -60,17 +70,32 @@ export class StreamPayload extends HeldReply implements Carrier {
     suspendIdleTimeout(this.#timed)
     ;(raw as Carrying)[kCarried] = this
     raw.on('close', onClose)
-    // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
-    this.#onSocketClose = raw.socket === null ? () => this.destroy() : null
-    if (this.#onSocketClose !== null) this.#socket.on('close', this.#onSocketClose)
+    if (raw.socket === null) this.#stopWaiting = awaitSocket(raw, this.#socket, this)
   }
 
   /**
    * Holds the reply, and starts the stream as it was admitted. Nothing is sent in this turn of the event loop, so that
-   * whatever the handler still returns or throws finds the reply held.
+   * whatever the handler still returns or throws finds the reply held. A source is subscribed to when its response has
+   * a socket: a client may pipeline thousands of requests, of which one at a time can be answered.
    */
   start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.holdReply()
+    if (admission === 'stream' && this.#stopWaiting !== null) this.#waitingSource = { source, lastEventId }
+    else this.#start(admission, source, lastEventId)
+  }
+
+  onSocket (): void {
+    const waiting = this.#waitingSource
+    this.#waitingSource = null
+    if (waiting === null) return
+    this.#stream.runInAsyncScope(() => this.#start('stream', waiting.source, waiting.lastEventId))
+  }
+
+  onSocketClose (): void {
+    this.destroy()
+  }
+
+  #start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.#sendImmediate = setImmediate(() => {
       this.#sendImmediate = null
       if (this.#error !== null) this.#answerError(this.#error.reason)
@@ -189,7 +214,9 @@ export class StreamPayload extends HeldReply implements Carrier {
     const { raw } = this.reply
     raw.removeListener('close', onClose)
     ;(raw as Carrying)[kCarried] = null
-    if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
+    this.#stopWaiting?.()
+    if (this.#waitingSource !== null) discard(this.#waitingSource.source)
+    this.#waitingSource = null
   }
 }
 
