@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { onAbort } from '../lib/abort.ts'
 import { buildApp } from './fixtures/app.ts'
+import { within } from './fixtures/waits.ts'
 
 /** The warnings of the process while a test runs. */
 function warningsDuring (t: Test): string[] {
@@ -81,12 +82,12 @@ t.test('Should end fifty streams that share a signal, and leave nothing on it', 
   const controller = new AbortController()
   const app = await buildApp(t, { signal: controller.signal })
   let responses: Array<Promise<LightMyRequestResponse>> = []
-  await new Promise<void>((resolve) => {
+  await within(new Promise<void>((resolve) => {
     let opened = 0
     const onOpen = () => { if (++opened === 50) resolve() }
     app.get('/', (_request, reply) => reply.sse(NEVER, { onOpen }))
     responses = Array.from({ length: 50 }, async () => await app.inject('/'))
-  })
+  }), 'fifty open streams')
   t.equal(getEventListeners(controller.signal, 'abort').length, 1)
   controller.abort()
   const bodies = await Promise.all(responses)

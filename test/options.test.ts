@@ -5,7 +5,7 @@ import sse from '../index.ts'
 import type { SseOptions, SsePluginOptions } from '../index.ts'
 import { resolveOptions, resolvePluginOptions } from '../lib/options.ts'
 import type { ResolvedOptions } from '../lib/options.ts'
-import { buildApp } from './fixtures/app.ts'
+import { buildApp, closeAtEnd } from './fixtures/app.ts'
 
 const { defaults } = resolvePluginOptions({})
 
@@ -180,7 +180,7 @@ t.test('Should refuse another shutdown', async (t) => {
 t.test('Should accept what Fastify puts among the options of a plugin', async (t) => {
   t.same(readable(register({ prefix: '/x', logLevel: 'warn', logSerializers: {}, retry: 1 }).defaults), readable(resolve({ retry: 1 })))
   const app = Fastify()
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   await app.register(sse, { prefix: '/x', logLevel: 'warn', logSerializers: {}, retry: 5 })
   app.get('/', (_request, reply) => reply.sse(of('hello')))
   t.equal((await app.inject('/')).payload, 'retry: 5\n\ndata: hello\n\n')
@@ -188,7 +188,7 @@ t.test('Should accept what Fastify puts among the options of a plugin', async (t
 
 t.test('Should refuse at registration, and in the call', async (t) => {
   const bad = Fastify()
-  t.teardown(() => bad.close())
+  closeAtEnd(t, bad)
   await t.rejects(async () => await bad.register(sse, { heartbeat: -1 }), { code: 'FST_SSE_INVALID_OPTION', message: /"heartbeat".* it is -1$/ })
   const app = await buildApp(t)
   app.get('/', (_request, reply) => {

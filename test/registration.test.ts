@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
 import sse, { plugin } from '../index.ts'
-import { Probe, RawClient, buildApp, listen, parse } from './fixtures/app.ts'
+import { Probe, RawClient, buildApp, closeAtEnd, listen, parse } from './fixtures/app.ts'
 
 function bare (t: Test): FastifyInstance {
   const app = Fastify()
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   return app
 }
 

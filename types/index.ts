@@ -1,12 +1,46 @@
 import type { FastifyRequest } from 'fastify'
-import type { ObservableInput } from 'rxjs'
 import type { MessageEvent, SseValue } from './message.ts'
 
 export type * from './event-log.ts'
 export type { MessageEvent, SseEvents, SseMessage, SseValue } from './message.ts'
 
-/** What can be streamed: an Observable of RxJS or of another library, a promise, an iterable, a stream of objects. */
-export type SseInput<T = unknown> = ObservableInput<SseValue<T>>
+declare global {
+  interface SymbolConstructor {
+    /** The name of the interop method of Observables, as RxJS 7 declares it too. */
+    readonly observable: symbol
+  }
+}
+
+/**
+ * An Observable, by what it can do: RxJS's, another library's, or the platform's (https://wicg.github.io/observable/).
+ * It is subscribed to at once, and unsubscribed from when the stream ends. It cannot wait for a slow client: what that
+ * client has not taken yet is held, up to `buffer.maxBytes`.
+ */
+export interface SseObservable<T> {
+  readonly subscribe: (observer: SseObserver<T>, options: { readonly signal: AbortSignal }) => unknown
+}
+
+/** What an Observable is subscribed to with. */
+interface SseObserver<T> {
+  readonly next: (value: T) => void
+  readonly error: (error: unknown) => void
+  readonly complete: () => void
+}
+
+/** What can be streamed: an Observable, a promise, an iterable, or a stream of objects. */
+export type SseInput<T = unknown> =
+  | SseObservable<SseValue<T>>
+  | { [Symbol.observable] (): SseObservable<SseValue<T>> }
+  | AsyncIterable<SseValue<T>>
+  | PromiseLike<SseValue<T>>
+  | ArrayLike<SseValue<T>>
+  | Iterable<SseValue<T>>
+  | SseReadableStream<SseValue<T>>
+
+/** A stream of the web (WHATWG Streams), as far as it is read. */
+interface SseReadableStream<T> {
+  getReader (): { read (): PromiseLike<{ done: false, value: T } | { done: true, value?: unknown }> }
+}
 
 /** What a factory is given. */
 export interface SseContext {

@@ -165,8 +165,13 @@ const SENT: PropertyDescriptor = {
   }
 }
 
-/** An answer is an error for Fastify only where it is an `Error`. */
-export function toError (error: unknown): Error {
+/** The held reply of `reply.sse()`, if it was called on this reply. */
+export function heldReplyOf (reply: FastifyReply): HeldReply | null {
+  return (reply as Reply)[kHeldReply]
+}
+
+/** The error that Fastify is to answer with: it takes only an `Error` for one. */
+function toError (error: unknown): Error {
   return error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(kindOf(error), { cause: error })
 }
 

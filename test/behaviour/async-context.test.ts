@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { once } from 'node:events'
 import { Transform, pipeline } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { Observable, Subject } from 'rxjs'
@@ -7,10 +6,10 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { SseOptions } from '../../index.ts'
 import { RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, once, waitUntil } from '../fixtures/waits.ts'
 
-/** What saw which request's store: `none` outside of all. */
-class EventSourceLog {
+/** Notes which store each callback saw: the name of its request, or `none` outside of all. */
+class StoreNotes {
   readonly storage = new AsyncLocalStorage<string>()
   readonly #seen = new Map<string, Set<string>>()
 
@@ -25,9 +24,9 @@ class EventSourceLog {
   }
 }
 
-interface Scene {
+interface HotStreams {
   readonly app: FastifyInstance
-  readonly sightings: EventSourceLog
+  readonly notes: StoreNotes
   readonly hot: Subject<unknown>
   /** Opens a stream at `/:name`, which sees `name` as its store. */
   open (name: string): Promise<RawClient>
@@ -36,18 +35,18 @@ interface Scene {
 }
 
 /** The streams of one hot Subject, all of whose callbacks note where they are. */
-async function openTwoStreams (t: Test, options: SseOptions = {}, addHooks?: (app: FastifyInstance, sightings: EventSourceLog) => void): Promise<Scene> {
-  const sightings = new EventSourceLog()
+async function serveHotStreams (t: Test, options: SseOptions = {}, addHooks?: (app: FastifyInstance, notes: StoreNotes) => void): Promise<HotStreams> {
+  const notes = new StoreNotes()
   const hot = new Subject<unknown>()
   const app = await buildApp(t)
-  app.addHook('onRequest', (request, _reply, done) => { sightings.storage.run(request.url.slice(1), done) })
-  app.addHook('onSend', async (request) => { sightings.note(`onSend of ${request.url.slice(1)}`) })
-  addHooks?.(app, sightings)
+  app.addHook('onRequest', (request, _reply, done) => { notes.storage.run(request.url.slice(1), done) })
+  app.addHook('onSend', async (request) => { notes.note(`onSend of ${request.url.slice(1)}`) })
+  addHooks?.(app, notes)
   let act: (() => void) | undefined
   app.get('/elsewhere', async () => { act?.(); return '' })
   app.get('/:name', (request, reply) => {
     const { name } = request.params as { name: string }
-    const note = (what: string): void => sightings.note(`${what} of ${name}`)
+    const note = (what: string): void => notes.note(`${what} of ${name}`)
     return reply.sse(({ signal }) => {
       note('factory')
       signal.addEventListener('abort', () => note('signal'))
@@ -79,7 +78,7 @@ async function openTwoStreams (t: Test, options: SseOptions = {}, addHooks?: (ap
     await client.until(/:\n\n/)
     return client
   }
-  return { app, sightings, hot, open, elsewhere }
+  return { app, notes, hot, open, elsewhere }
 }
 
 const ALWAYS = ['factory', 'onClose', 'onOpen', 'onSend', 'serializer', 'signal', 'subscribe', 'teardown']
@@ -90,99 +89,99 @@ function own (names: readonly string[], callbacks: readonly string[]): string[] 
 }
 
 /** Leaves aside what the other request's own hooks saw. */
-function seen (sightings: EventSourceLog): string[] {
-  return sightings.all.filter((line) => !line.includes('of elsewhere'))
+function seen (notes: StoreNotes): string[] {
+  return notes.all.filter((line) => !line.includes('of elsewhere'))
 }
 
 t.test('Should run what a hot source triggers from another request in the context of its own', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openTwoStreams(t)
+  const { hot, open, elsewhere, notes } = await serveHotStreams(t)
   const clients = [await open('a'), await open('b')]
   await elsewhere(() => hot.next({ data: {} }))
   await Promise.all(clients.map((client) => client.until(/{}/)))
   await elsewhere(() => hot.complete())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
   await immediate()
-  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+  t.same(seen(notes), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own when a hot source fails from another request', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openTwoStreams(t)
+  const { hot, open, elsewhere, notes } = await serveHotStreams(t)
   const clients = [await open('a'), await open('b')]
   const closed = clients.map((client) => once(client.socket, 'close'))
   await elsewhere(() => hot.error(new Error('boom')))
   await Promise.all(closed)
   await immediate()
-  t.same(seen(sightings), own(['a', 'b'], [...ALWAYS, 'onError']))
+  t.same(seen(notes), own(['a', 'b'], [...ALWAYS, 'onError']))
 })
 
 t.test('Should run the hooks and onOpen in the context of their own when another request emits the first event', async (t) => {
-  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, { open: 'first-event' })
+  const { hot, open, elsewhere, notes } = await serveHotStreams(t, { open: 'first-event' })
   const opening = [open('a'), open('b')]
-  while (seen(sightings).filter((line) => line.startsWith('subscribe')).length < 2) await immediate()
+  await waitUntil(() => seen(notes).filter((line) => line.startsWith('subscribe')).length >= 2)
   await elsewhere(() => hot.next({ data: {} }))
   const clients = await Promise.all(opening)
   await elsewhere(() => hot.complete())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
   await immediate()
-  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+  t.same(seen(notes), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run the error handler in the context of its own when another request makes the source fail', async (t) => {
-  const { app, hot, elsewhere, sightings } = await openTwoStreams(t, { open: 'first-event' }, (app, sightings) => {
-    app.addHook('onError', async (request) => sightings.note(`onError hook of ${request.url.slice(1)}`))
+  const { app, hot, elsewhere, notes } = await serveHotStreams(t, { open: 'first-event' }, (app, notes) => {
+    app.addHook('onError', async (request) => notes.note(`onError hook of ${request.url.slice(1)}`))
     app.setErrorHandler((_error, request, reply) => {
-      sightings.note(`error handler of ${request.url.slice(1)}`)
+      notes.note(`error handler of ${request.url.slice(1)}`)
       return reply.code(418).send('handled')
     })
   })
   const client = new RawClient(app)
   client.get('/a')
-  while (!hot.observed) await immediate()
+  await waitUntil(() => hot.observed)
   await elsewhere(() => hot.error(new Error('boom')))
   await client.until(/^HTTP\/1.1 418 .*handled$/s)
   client.socket.destroy()
-  t.same(seen(sightings), own(['a'], ['error handler', 'factory', 'onError hook', 'onSend', 'signal', 'subscribe', 'teardown']))
+  t.same(seen(notes), own(['a'], ['error handler', 'factory', 'onError hook', 'onSend', 'signal', 'subscribe', 'teardown']))
 })
 
 t.test('Should run them in the context of their own when a shared signal fires in another request', async (t) => {
   const controller = new AbortController()
-  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, { signal: controller.signal })
+  const { hot, open, elsewhere, notes } = await serveHotStreams(t, { signal: controller.signal })
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   await elsewhere(() => controller.abort())
   await Promise.all(clients.map((client) => client.until(/\r\n0\r\n\r\n$/)))
   await immediate()
-  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+  t.same(seen(notes), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own when clients leave', async (t) => {
-  const { hot, open, app, sightings } = await openTwoStreams(t)
+  const { hot, open, app, notes } = await serveHotStreams(t)
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   for (const client of clients) client.socket.destroy()
-  while (app.sse.size > 0) await immediate()
-  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+  await waitUntil(() => app.sse.size === 0)
+  t.same(seen(notes), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run them in the context of their own at app.close()', async (t) => {
-  const { hot, open, app, sightings } = await openTwoStreams(t)
+  const { hot, open, app, notes } = await serveHotStreams(t)
   const clients = [await open('a'), await open('b')]
   hot.next({ data: {} })
   const closed = clients.map((client) => once(client.socket, 'close'))
-  await sightings.storage.run('whoever closes', () => app.close())
+  await notes.storage.run('whoever closes', () => app.close())
   await Promise.all(closed)
-  t.same(seen(sightings), own(['a', 'b'], ALWAYS))
+  t.same(seen(notes), own(['a', 'b'], ALWAYS))
 })
 
 t.test('Should run a stream that an onSend hook puts between in the context of its own, with heartbeats and a hot source', async (t) => {
   const options = { heartbeat: { interval: 5, message: { type: 'beat' } } }
-  const { hot, open, elsewhere, sightings } = await openTwoStreams(t, options, (app, sightings) => {
+  const { hot, open, elsewhere, notes } = await serveHotStreams(t, options, (app, notes) => {
     app.addHook('onSend', async (request, _reply, payload) => {
       const name = request.url.slice(1)
       if (name === 'elsewhere') return payload
       return pipeline(payload as Transform, new Transform({
         transform (chunk, _encoding, done) {
-          sightings.note(`${String(chunk).includes('beat') ? 'heartbeat' : 'event'} of ${name}`)
+          notes.note(`${String(chunk).includes('beat') ? 'heartbeat' : 'event'} of ${name}`)
           done(null, chunk)
         }
       }), () => {})
@@ -192,5 +191,5 @@ t.test('Should run a stream that an onSend hook puts between in the context of i
   await Promise.all(clients.map((client) => client.until(/beat/)))
   await elsewhere(() => hot.next({ data: {} }))
   await Promise.all(clients.map((client) => client.until(/{}/)))
-  t.same(seen(sightings).filter((line) => /^(event|heartbeat)/.test(line)), own(['a', 'b'], ['event', 'heartbeat']))
+  t.same(seen(notes).filter((line) => /^(event|heartbeat)/.test(line)), own(['a', 'b'], ['event', 'heartbeat']))
 })

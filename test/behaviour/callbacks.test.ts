@@ -5,7 +5,7 @@ import type { Probe } from '../fixtures/app.ts'
 import { RawClient, buildApp, listen } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
 import { first, openTwoStreams } from '../fixtures/two-streams.ts'
-import { deferred, immediate } from '../fixtures/one-route.ts'
+import { deferred, fetch, immediate, within } from '../fixtures/waits.ts'
 
 const THROWERS: Readonly<Record<string, (probe: Probe, onClose: (summary: SseSummary) => void) => { source: SseSource, options: SseOptions }>> = {
   'onOpen throws': (probe, onClose) => ({ source: first(probe), options: { onClose, onOpen: () => { throw new Error('boom') } } }),
@@ -23,12 +23,12 @@ const THROWERS: Readonly<Record<string, (probe: Probe, onClose: (summary: SseSum
   })
 }
 
-for (const [name, scene] of Object.entries(THROWERS)) {
+for (const [name, route] of Object.entries(THROWERS)) {
   t.test(`Should fail this stream alone when ${name}`, async (t) => {
     const { promise: closed, resolve } = deferred<SseSummary>()
-    const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => scene(probe, resolve))
-    await t.rejects(fetch(url).then((response) => response.text()))
-    t.match(await closed, { reason: 'error' })
+    const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => route(probe, resolve))
+    await t.rejects(fetch(url).then((response) => within(response.text(), 'the end of the body')))
+    t.match(await within(closed, 'onClose'), { reason: 'error' })
     t.equal(probe.unsubscribed, probe.subscribed)
     await bystander.check()
     t.match(logs.alarms, [{ level: LEVEL.error, sse: { reason: 'error' } }])
@@ -45,7 +45,7 @@ for (const [name, onClose] of [
     const app = await buildApp(t, { onClose }, { logger: logs.logger })
     app.get('/', (_request, reply) => reply.sse(of('a'), { onClose: resolve }))
     t.match(await (await fetch(await listen(app))).text(), 'data: a')
-    t.match(await closed, { reason: 'complete', events: 1 })
+    t.match(await within(closed, 'onClose'), { reason: 'complete', events: 1 })
     await logs.until(({ err }) => err?.message === 'boom')
     t.match(logs.alarms, [{ level: LEVEL.error, err: { message: 'boom' } }])
     t.equal(app.sse.size, 0)
@@ -76,7 +76,7 @@ t.test('Should log that a teardown throws when the client leaves', async (t) => 
   client.get('/')
   await client.until(/first/)
   client.socket.destroy()
-  t.match(await closed, { reason: 'client' })
+  t.match(await within(closed, 'onClose'), { reason: 'client' })
   await bystander.check()
   t.match(logs.alarms, [{ level: LEVEL.error, err: { message: /boom/ } }])
   t.equal(logs.alarms.length, 1)

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { EventSource as NpmEventSource } from 'eventsource'
 import { concat, NEVER, of } from 'rxjs'
 import t from 'tap'
@@ -10,6 +9,7 @@ import { buildApp, eventsOf, listen, Probe } from '../fixtures/app.ts'
 import { CLOSED, CONNECTING, observe, OPEN, EventSourceLog } from '../fixtures/event-source.ts'
 import type { EventSourceLike } from '../fixtures/event-source.ts'
 import { findTool } from '../fixtures/tool.ts'
+import { fetch, once, within } from '../fixtures/waits.ts'
 
 for (const { name, EventSource } of [
   { name: 'the eventsource of npm', EventSource: NpmEventSource },
@@ -18,9 +18,9 @@ for (const { name, EventSource } of [
   const connect = (t: Test, url: string, types: readonly string[] = []) => {
     const source: EventSourceLike = new EventSource(url)
     t.teardown(() => source.close())
-    const sightings = new EventSourceLog()
-    observe(source, types, sightings.add)
-    return { source, sightings }
+    const fired = new EventSourceLog()
+    observe(source, types, fired.add)
+    return { source, fired }
   }
 
   t.test(`Should fire messages, named events and every line of their data in ${name}`, async (t) => {
@@ -28,13 +28,13 @@ for (const { name, EventSource } of [
     app.get('/', (_request, reply) => reply.sse(concat(of<SseValue[]>(
       'plain', 0, { data: { hello: 'wörld 🌍' } }, { type: 'tick', data: 'named' }, { data: 'one\ntwo\r\nthree\rfour' }
     ), NEVER)))
-    const { sightings } = connect(t, await listen(app), ['tick'])
-    await sightings.until(({ events }) => events.length === 5)
-    t.same(sightings.events, [
+    const { fired } = connect(t, await listen(app), ['tick'])
+    await fired.until(({ events }) => events.length === 5)
+    t.same(fired.events, [
       ['message', 'plain'], ['message', '0'], ['message', '{"hello":"wörld 🌍"}'], ['tick', 'named'],
       ['message', 'one\ntwo\nthree\nfour']
     ])
-    t.match(sightings.all[0], { type: 'open', readyState: OPEN })
+    t.match(fired.all[0], { type: 'open', readyState: OPEN })
   })
 
   t.test(`Should come back when the source completes, and ask for what follows the last id, in ${name}`, async (t) => {
@@ -48,11 +48,11 @@ for (const { name, EventSource } of [
       asked.push([request.lastEventId, lastEventId])
       return sources[asked.length - 1] ?? concat(of('d'), NEVER)
     }, { retry: 0 }))
-    const { sightings } = connect(t, await listen(app))
-    await sightings.until(({ events }) => events.length === 5)
+    const { fired } = connect(t, await listen(app))
+    await fired.until(({ events }) => events.length === 5)
     t.same(asked, [[undefined, undefined], ['b #2', 'b #2'], ['0', '0']])
-    t.same(sightings.events.map(([, data]) => data), ['a', 'b', 'without', 'c', 'd'])
-    t.same(sightings.errors, [CONNECTING, CONNECTING])
+    t.same(fired.events.map(([, data]) => data), ['a', 'b', 'without', 'c', 'd'])
+    t.same(fired.errors, [CONNECTING, CONNECTING])
   })
 
   t.test(`Should stop for good when a finite source completes, with ${name}`, async (t) => {
@@ -61,15 +61,15 @@ for (const { name, EventSource } of [
     app.addHook('onSend', async (_request, { statusCode }) => { statuses.push(statusCode) })
     const probe = new Probe()
     app.get('/', (_request, reply) => reply.sse(probe.source, { retry: 0, finite: true }))
-    const { source, sightings } = connect(t, await listen(app), ['end'])
+    const { source, fired } = connect(t, await listen(app), ['end'])
     await probe.until(({ subscribed }) => subscribed === 1)
     probe.next({ id: 7, data: 'data' })
     probe.complete()
-    await sightings.until(({ errors }) => errors.includes(CLOSED))
+    await fired.until(({ errors }) => errors.includes(CLOSED))
     // A reconnection would be under way by then: the time to wait is 0.
     await new Promise((resolve) => setTimeout(resolve, 50))
-    t.same(sightings.events, [['message', 'data'], ['end', '']])
-    t.same(sightings.errors, [CONNECTING, CLOSED])
+    t.same(fired.events, [['message', 'data'], ['end', '']])
+    t.same(fired.errors, [CONNECTING, CLOSED])
     t.equal(source.readyState, CLOSED)
     t.same(statuses, [200, 204])
     t.equal(probe.subscribed, 1)
@@ -79,8 +79,8 @@ for (const { name, EventSource } of [
     const app = await buildApp(t)
     const probe = new Probe()
     app.get('/', (_request, reply) => reply.sse(probe.source, { retry: 0 }))
-    const { source, sightings } = connect(t, await listen(app))
-    await sightings.until(({ all }) => all.length > 0)
+    const { source, fired } = connect(t, await listen(app))
+    await fired.until(({ all }) => all.length > 0)
     t.equal(app.sse.size, 1)
     source.close()
     await probe.until(({ unsubscribed }) => unsubscribed === 1)
@@ -98,7 +98,7 @@ t.test('Should give fetch the head and the first bytes of a source that never em
   t.equal(response.headers.get('content-type'), 'text/event-stream')
   if (response.body === null) throw new Error('a response without a body')
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
-  t.equal((await reader.read()).value, ':\n\n')
+  t.equal((await within(reader.read(), 'the first bytes')).value, ':\n\n')
   await reader.cancel()
   await probe.until(({ unsubscribed }) => unsubscribed === 1)
 })
@@ -137,12 +137,12 @@ t.test('Should show curl -N each event at once', { skip: noCurl }, async (t) => 
   t.teardown(() => curl.kill())
   const exit = once(curl, 'exit')
   const chunks = curl.stdout.setEncoding('utf8')[Symbol.asyncIterator]()
-  t.equal((await chunks.next()).value, ':\n\n')
+  t.equal((await within(chunks.next(), 'what curl shows')).value, ':\n\n')
   probe.next('one')
-  t.equal((await chunks.next()).value, 'data: one\n\n')
+  t.equal((await within(chunks.next(), 'what curl shows')).value, 'data: one\n\n')
   probe.next({ type: 'tick', data: 'two' })
-  t.equal((await chunks.next()).value, 'event: tick\ndata: two\n\n')
+  t.equal((await within(chunks.next(), 'what curl shows')).value, 'event: tick\ndata: two\n\n')
   probe.complete()
-  t.equal((await chunks.next()).done, true)
+  t.equal((await within(chunks.next(), 'what curl shows')).done, true)
   t.same(await exit, [0, null])
 })

@@ -3,8 +3,9 @@ import t from 'tap'
 import type { SseSummary } from '../../index.ts'
 import { RawClient, eventsOf } from '../fixtures/app.ts'
 import { LEVEL } from '../fixtures/logs.ts'
+import { bodyOf } from '../fixtures/one-route.ts'
 import { first, openTwoStreams } from '../fixtures/two-streams.ts'
-import { deferred, immediate } from '../fixtures/one-route.ts'
+import { deferred, fetch, immediate, once, within } from '../fixtures/waits.ts'
 
 t.test('Should break the connection when the source fails later, and log it once', async (t) => {
   const { url, probe, logs, bystander } = await openTwoStreams(t, (probe) => ({ source: first(probe) }))
@@ -27,7 +28,7 @@ t.test('Should send nothing of the error unless onError says so', async (t) => {
   await client.until(/first\n\n/)
   const before = client.text
   probe.error(new Error('a secret'))
-  await new Promise((resolve) => { client.socket.once('close', resolve) })
+  await once(client.socket, 'close')
   t.equal(client.text, before)
   await bystander.check()
 })
@@ -45,8 +46,10 @@ t.test('Should send what waits and then what onError gives', async (t) => {
   const error = new Error('a secret')
   probe.next('second')
   probe.error(error)
-  await new Promise((resolve) => { client.socket.once('close', resolve) })
-  t.match(client.text, /data: second\n\n\r\n.*event: failed\ndata: sorry\n\n\r\n$/s)
+  await once(client.socket, 'close')
+  const { body, isEnded } = bodyOf(client.text)
+  t.equal(body, ':\n\ndata: first\n\ndata: second\n\nevent: failed\ndata: sorry\n\n')
+  t.notOk(isEnded)
   t.notMatch(client.text, /a secret/)
   t.equal(given[0], error)
   t.equal(given.length, 1)
@@ -102,7 +105,7 @@ t.test('Should log what onError throws, rejects with, or gives that is no messag
     await client.until(/first\n\n/)
     const before = client.text
     probe.error(new Error('a secret'))
-    await new Promise((resolve) => { client.socket.once('close', resolve) })
+    await once(client.socket, 'close')
     t.equal(client.text, before, name)
     await bystander.check()
     t.equal(logs.alarms.filter(({ err }) => err?.message === 'a secret').length, 1, name)
@@ -140,7 +143,7 @@ t.test('Should log a client that leaves at debug, and nothing else about it', as
   await client.until(/first/)
   const before = logs.lines.length
   client.socket.destroy()
-  t.match(await closed, { reason: 'client', error: undefined, events: 1 })
+  t.match(await within(closed, 'onClose'), { reason: 'client', error: undefined, events: 1 })
   await immediate()
   t.equal(probe.unsubscribed, 1)
   t.match(logs.lines.slice(before), [{ level: LEVEL.debug, sse: { reason: 'client' } }])

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { SseContext, SseOptions } from '../../index.ts'
 import { Probe, buildApp, listen } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { fetch, immediate } from '../fixtures/waits.ts'
 
 /** Gives the source a type that the compiler lets through: most of these have none that fits. */
 const wrong = (value: unknown): Observable<string> => value as Observable<string>

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { of } from 'rxjs'
 import t from 'tap'
 import { Probe, RawClient, buildApp, listen, parse } from '../fixtures/app.ts'
+import { fetch } from '../fixtures/waits.ts'
 
 const isStream = (payload: unknown): boolean => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 

@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Subject, concat, of, throwError } from 'rxjs'
 import t from 'tap'
 import sse from '../../index.ts'
-import { Probe, RawClient, buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
+import { Probe, RawClient, buildApp, closeAtEnd, eventsOf, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { deferred, immediate } from '../fixtures/one-route.ts'
+import { deferred, fetch, immediate, within } from '../fixtures/waits.ts'
 
 type Seen = string[]
 
@@ -35,7 +35,7 @@ for (const [kind, addHooks] of [['callback', addCallbackHooks], ['async', addAsy
   t.test(`Should run ${kind} hooks that were added before the plugin, and after it`, async (t) => {
     const seen: Seen = []
     const app = Fastify({ forceCloseConnections: true })
-    t.teardown(() => app.close())
+    closeAtEnd(t, app)
     addHooks(app, 'before', seen)
     await app.register(sse)
     addHooks(app, 'after', seen)
@@ -46,7 +46,7 @@ for (const [kind, addHooks] of [['callback', addCallbackHooks], ['async', addAsy
     t.same(parse(await response.text()).map(({ data }) => data), ['a', 'b'])
     t.equal(response.headers.get('x-before'), kind)
     t.equal(response.headers.get('x-after'), kind)
-    await responded
+    await within(responded, 'onResponse')
     const names = ['onRequest', 'preHandler', 'onSend', 'onResponse']
     t.same(seen, names.flatMap((name) => [`before ${name}`, `after ${name}`]))
   })
@@ -125,7 +125,7 @@ t.test('Should only warn of a second answer', async (t) => {
   })
   const response = await fetch(await listen(app))
   // In an object: a reply is a thenable, and a promise would wait for it.
-  const { reply } = await called
+  const { reply } = await within(called, 'the call of the handler')
   reply.sse(second.source)
   reply.send('late')
   first.next('whole')
@@ -148,7 +148,7 @@ t.test('Should lose no event of a hot source that is emitted while an onSend hoo
     return reply
   })
   const pending = fetch(await listen(app))
-  await isRunning
+  await within(isRunning, 'the onSend hook')
   hot.next('in the hook')
   goOn()
   const events = eventsOf(await pending)
@@ -169,7 +169,7 @@ t.test('Should unsubscribe when the client leaves while an onSend hook takes its
   await listen(app)
   const client = new RawClient(app)
   client.get('/')
-  await isRunning
+  await within(isRunning, 'the onSend hook')
   client.socket.destroy()
   await probe.until(({ unsubscribed }) => unsubscribed === 1)
   t.equal(app.sse.size, 0)

@@ -12,8 +12,9 @@ import { concat, of } from 'rxjs'
 import t from 'tap'
 import type { Test } from 'tap'
 import sse from '../../index.ts'
-import { Probe, eventsOf, listen } from '../fixtures/app.ts'
+import { Probe, closeAtEnd, eventsOf, listen } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
+import { fetch } from '../fixtures/waits.ts'
 
 declare module 'fastify' {
   interface Session {
@@ -29,7 +30,7 @@ interface Options {
 
 async function buildFull (t: Test, options: Options, logs = new Logs()): Promise<{ app: FastifyInstance, probe: Probe, url: string }> {
   const app = Fastify({ forceCloseConnections: true, logger: logs.logger })
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   if (options.isFirst) await app.register(sse)
   await app.register(cookie)
   await app.register(session, { secret: 'a secret of at least thirty-two characters', cookie: { secure: false } })

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { constants } from 'node:http2'
 import type { Http2ServerResponse } from 'node:http2'
 import { request as requestOverTls } from 'node:https'
@@ -8,7 +7,8 @@ import type { SseCloseReason } from '../../index.ts'
 import { Probe, listen, parse, portOf } from '../fixtures/app.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { cert } from '../fixtures/tls.ts'
-import { deferred, immediate, whenClosed } from '../fixtures/one-route.ts'
+import { whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
 
@@ -52,7 +52,7 @@ for (const kind of KINDS) {
 
     clients[7]?.stream.close(NGHTTP2_CANCEL)
     await probes[7]?.until(({ unsubscribed }) => unsubscribed === 1)
-    t.equal(await closes.get(7), 1)
+    t.equal(await within(Promise.resolve(closes.get(7)), 'the close of the response'), 1)
     for (const [n, probe] of probes.entries()) probe.next(`for ${n};`)
     await Promise.all(clients.map((client, n) => n === 7 || client.until(new RegExp(`data: for ${n};\n\n`))))
     t.same(probes.map(({ unsubscribed }) => unsubscribed), probes.map((_, n) => n === 7 ? 1 : 0))
@@ -60,7 +60,7 @@ for (const kind of KINDS) {
 
     session.destroy()
     await Promise.all(probes.map((probe) => probe.until(({ unsubscribed }) => unsubscribed === 1)))
-    await Promise.all(closes.values())
+    await within(Promise.all(closes.values()), 'the close of all responses')
     t.same([app.sse.size, reasons.length], [0, 50])
   })
 
@@ -80,7 +80,7 @@ for (const kind of KINDS) {
     t.equal(client.text, ':\n\ndata: last\n\nevent: failed\ndata: sorry\n\n')
     t.equal(client.error?.code, 'ERR_HTTP2_STREAM_ERROR')
     t.equal(client.stream.rstCode, NGHTTP2_INTERNAL_ERROR)
-    t.equal(await closed.promise, 'error')
+    t.equal(await within(closed.promise, 'onClose'), 'error')
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
   })
 
@@ -117,13 +117,14 @@ for (const kind of KINDS) {
     const client = new Http2Client(await openSession(t, app))
     await client.until(/:\n\n/)
     client.stream.pause()
-    const { stream } = await raw
+    const { stream } = await within(raw, 'the call of the handler')
     // The client's window is full, and the response takes the rest: nothing waits in the stream itself.
     let count = 0
-    for (; stream.writableLength === 0; count++) {
-      probe.next(`${count} ${'x'.repeat(1000)}`)
-      await immediate()
-    }
+    await waitUntil(() => {
+      if (stream.writableLength > 0) return true
+      probe.next(`${count++} ${'x'.repeat(1000)}`)
+      return false
+    })
     probe.error(new Error('secret'))
     // Longer than any grace that a reset may have been given.
     await Promise.race([client.closed, once(AbortSignal.timeout(300), 'abort')])
@@ -155,7 +156,7 @@ for (const kind of KINDS) {
       await immediate()
     }
     await live.until(/data: 399;\n\n/)
-    const { writableLength } = (await raw).stream
+    const { writableLength } = (await within(raw, 'the call of the handler')).stream
     t.ok(writableLength > 0 && writableLength < 100_000, `${writableLength} bytes wait in Node`)
     t.same([slow.unsubscribed, app.sse.size], [0, 2])
 
@@ -215,7 +216,7 @@ for (const kind of KINDS) {
     const client = new Http2Client(session)
     await once(app.server, 'request')
     client.stream.close(NGHTTP2_CANCEL)
-    await called
+    await within(called, 'the call of the handler')
     await immediate()
     t.same([probe.subscribed, app.sse.size], [0, 0])
   })
@@ -240,7 +241,7 @@ t.test('Should stream to a client of HTTP/1.1 on the same server', async (t) => 
     text += chunk
     if (text.includes('hello')) break
   }
-  t.equal(await atClose, 1)
+  t.equal(await within(atClose, 'the close of the response'), 1)
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
 })
 

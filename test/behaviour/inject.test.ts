@@ -1,8 +1,7 @@
-import { once } from 'node:events'
 import { concat, interval, map, of, take, throwError } from 'rxjs'
 import t from 'tap'
 import { Probe, buildApp, parse } from '../fixtures/app.ts'
-import { deferred } from '../fixtures/one-route.ts'
+import { deferred, once, within } from '../fixtures/waits.ts'
 import type { SseSummary } from '../../index.ts'
 
 t.test('Should give the whole body of a stream that ends', async (t) => {
@@ -42,7 +41,7 @@ t.test('Should give the events of an endless stream while it is open, and unsubs
   t.equal(app.sse.size, 1)
   controller.abort()
   await probe.until(({ unsubscribed }) => unsubscribed === 1)
-  t.match(await closed, { reason: 'client', events: 2 })
+  t.match(await within(closed, 'onClose'), { reason: 'client', events: 2 })
   t.equal(app.sse.size, 0)
 })
 
@@ -88,6 +87,6 @@ t.test('Should give an endless stream that completes in the end', async (t) => {
   let text = ''
   for await (const chunk of response.stream().setEncoding('utf8')) text += chunk
   t.same(parse(text).map(({ data }) => data), ['a', 'b'])
-  t.match(await closed, { reason: 'complete', events: 2 })
+  t.match(await within(closed, 'onClose'), { reason: 'complete', events: 2 })
   t.equal(app.sse.size, 0)
 })

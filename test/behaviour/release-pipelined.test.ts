@@ -1,10 +1,10 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { SseCloseReason } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { deferred, immediate, whenClosed } from '../fixtures/one-route.ts'
+import { whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 /** `/stream`, that streams a probe, and `/slow`, that is answered when the test says so. */
 async function setUp (t: Test) {
@@ -29,7 +29,7 @@ async function setUp (t: Test) {
 async function pipeline ({ client, called }: Awaited<ReturnType<typeof setUp>>) {
   client.get('/slow')
   client.get('/stream')
-  return called
+  return within(called, 'the call of the handler')
 }
 
 t.test('Behind a stream, a second request', async (t) => {
@@ -41,7 +41,7 @@ t.test('Behind a stream, a second request', async (t) => {
       client.get(second)
       const [request] = await once(app.server, 'request') as [IncomingMessage]
       await immediate()
-      const { atClose } = await called
+      const { atClose } = await within(called, 'the call of the handler')
       const subscribed = second === '/stream' ? 2 : 1
       t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [subscribed, 0, subscribed])
 
@@ -52,7 +52,7 @@ t.test('Behind a stream, a second request', async (t) => {
         probe.next('is there anybody?')
         await immediate()
       }
-      t.ok(await atClose >= 1)
+      t.ok(await within(atClose, 'the close of the response') >= 1)
       t.same([probe.unsubscribed, app.sse.size], [subscribed, 0])
     })
   }
@@ -68,7 +68,7 @@ t.test('Before a stream has its socket', async (t) => {
     t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 0, 1])
     await immediate()
     client.socket.destroy()
-    t.equal(await atSocketClose, 1)
+    t.equal(await within(atSocketClose, 'the close of the socket'), 1)
     probe.next('nobody hears this')
     await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
@@ -82,7 +82,7 @@ t.test('Before a stream has its socket', async (t) => {
     const atSocketClose = whenClosed(response.req.socket, probe)
     t.equal(response.socket, null)
     response.req.socket.destroy()
-    t.equal(await atSocketClose, 1)
+    t.equal(await within(atSocketClose, 'the close of the socket'), 1)
     await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
   })
@@ -103,7 +103,7 @@ t.test('Before a stream has its socket', async (t) => {
     probe.next('live')
     await client.until(/data: live\n\n/)
     client.socket.destroy()
-    t.equal(await atClose, 1)
+    t.equal(await within(atClose, 'the close of the response'), 1)
     await immediate()
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
     t.same(reasons, ['client'])
@@ -120,7 +120,7 @@ t.test('Before a stream has its socket', async (t) => {
       await immediate()
     }
     if (!client.socket.closed) await once(client.socket, 'close')
-    while (app.sse.size > 0) await immediate()
+    await waitUntil(() => app.sse.size === 0)
     t.equal(probe.unsubscribed, 1)
     t.same(reasons, ['overflow'])
   })
@@ -159,20 +159,20 @@ t.test('Before a stream has its socket', async (t) => {
     probe.complete()
     t.equal(app.sse.size, 1)
     client.socket.destroy()
-    await atSocketClose
+    await within(atSocketClose, 'the close of the socket')
     t.same([probe.unsubscribed, app.sse.size], [1, 0])
   })
 
-  t.test('Should unsubscribe at once when the application closes, and end it later', { timeout: 5000 }, async (t) => {
+  t.test('Should unsubscribe at once when the application closes, and end it later', async (t) => {
     const given = await setUp(t)
     const { app, probe, client, answerSlow, reasons } = given
     await pipeline(given)
     await immediate()
     const closing = app.close()
     await probe.until(({ unsubscribed }) => unsubscribed === 1)
-    while (app.server.listening) await immediate()
+    await waitUntil(() => !app.server.listening)
     answerSlow('slow')
-    await closing
+    await within(closing, 'app.close()')
     await once(client.socket, 'close')
     t.match(client.text, /slowHTTP\/1.1 200 [^]*:\n\n\r\n0\r\n\r\n$/)
     t.equal(app.sse.size, 0)

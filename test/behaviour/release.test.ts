@@ -1,9 +1,9 @@
-import { once } from 'node:events'
 import t from 'tap'
 import { Observable, of } from 'rxjs'
 import type { SseContext, SseSource, SseValue } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen, parse } from '../fixtures/app.ts'
-import { deferred, immediate, openOneRoute, whenClosed } from '../fixtures/one-route.ts'
+import { openOneRoute, whenClosed } from '../fixtures/one-route.ts'
+import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 t.test('Should unsubscribe from an idle source in the turn in which the client leaves', async (t) => {
   const { app, probe, client, atClose, reasons } = await openOneRoute(t)
@@ -11,7 +11,7 @@ t.test('Should unsubscribe from an idle source in the turn in which the client l
   await client.until(/:\n\n/)
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 0, 1])
   client.socket.destroy()
-  t.equal(await atClose, 1)
+  t.equal(await atClose(), 1)
   probe.next('nobody hears this')
   await immediate()
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [1, 1, 0])
@@ -27,7 +27,7 @@ t.test('Should unsubscribe in the midst of a stream', async (t) => {
   t.teardown(() => clearInterval(timer))
   await client.until(/(?:data: tick[^]*){5}/)
   client.socket.destroy()
-  t.equal(await atClose, 1)
+  t.equal(await atClose(), 1)
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
   t.same(reasons, ['client'])
 })
@@ -37,7 +37,7 @@ t.test('Should unsubscribe when the client closes its half of the connection', a
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.end()
-  t.equal(await atClose, 1)
+  t.equal(await atClose(), 1)
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
 })
 
@@ -50,7 +50,7 @@ t.test('Should unsubscribe from the source of a POST with a body', async (t) => 
   await client.until(/data: after the body\n\n/)
   t.equal(probe.unsubscribed, 0)
   client.socket.destroy()
-  t.equal(await atClose, 1)
+  t.equal(await atClose(), 1)
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
   t.same(reasons, ['client'])
 })
@@ -68,7 +68,7 @@ t.test('Should unsubscribe when the client leaves between the call and the head'
   })
   await listen(app)
   new RawClient(app).get('/')
-  t.equal(await atClose, 1)
+  t.equal(await within(atClose, 'the close of the response'), 1)
   await immediate()
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size, open], [1, 1, 0, 0])
 })
@@ -83,7 +83,7 @@ for (const [what, wrap] of [
     client.get('/')
     await client.until(/:\n\n/)
     client.socket.destroy()
-    await atClose
+    await atClose()
     t.equal(app.sse.size, 0)
     t.same(reasons, ['client'])
     resolve(probe.source)
@@ -105,12 +105,12 @@ t.test('Should abort the signal of a factory that waits, in the turn in which th
   })
   client.get('/')
   await client.until(/:\n\n/)
-  const { signal } = await context.promise
+  const { signal } = await within(context.promise, 'the call of the factory')
   t.equal(signal.aborted, false)
-  const response = await raw
+  const response = await raw()
   const atClose = new Promise((resolve) => response.once('close', () => resolve(signal.aborted)))
   client.socket.destroy()
-  t.equal(await atClose, true)
+  t.equal(await within(atClose, 'the close of the response'), true)
   await immediate()
   t.same(reasons, ['client'])
 })
@@ -133,7 +133,7 @@ for (const kind of ['an Observable', 'a factory']) {
     client.get('/')
     await once(app.server, 'request')
     client.socket.destroy()
-    await called
+    await within(called, 'the call of the handler')
     await immediate()
     t.same([probe.subscribed, app.sse.size, calls], [0, 0, []])
   })
@@ -165,10 +165,10 @@ t.test('Should unsubscribe when the client leaves while an onSend hook is under 
       })
   })
   client.get('/')
-  await running.promise
+  await within(running.promise, 'the onSend hook')
   t.equal(probe.subscribed, 1)
   client.socket.destroy()
-  t.equal(await atClose, 1)
+  t.equal(await atClose(), 1)
   hook.resolve()
   await immediate()
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
@@ -180,8 +180,8 @@ t.test('Should unsubscribe when the application closes', async (t) => {
   client.get('/')
   await client.until(/:\n\n/)
   const closing = app.close()
-  t.equal(await atClose, 1)
-  await closing
+  t.equal(await atClose(), 1)
+  await within(closing, 'app.close()')
   t.same([probe.unsubscribed, app.sse.size], [1, 0])
   t.same(reasons, ['shutdown'])
 })
@@ -221,6 +221,6 @@ t.test('Should let a source that emits while it is subscribed to see that its st
   const { app, client, reasons } = await openOneRoute(t, { source: () => endless })
   client.get('/')
   await once(client.socket, 'close')
-  while (app.sse.size > 0) await immediate()
+  await waitUntil(() => app.sse.size === 0)
   t.same([emitted, released, reasons], [3, 1, ['error']])
 })

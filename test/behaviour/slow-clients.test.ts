@@ -7,6 +7,7 @@ import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
 import { MeasuredServer } from '../fixtures/measured-server.ts'
 import { Closings, Reader, fillKernel, stall } from '../fixtures/slow.ts'
+import { within } from '../fixtures/waits.ts'
 
 /** A source that is streamed at `/`, to as many as ask: a probe, unless it is given. */
 async function serve (t: Test, options: SseOptions = {}, source?: SseSource) {
@@ -49,7 +50,7 @@ t.test('Should drop it on HTTP/2 too', async (t) => {
   await fillKernel(probe)
   t.equal((await closings.first()).reason, 'overflow')
   stream.resume()
-  t.match(await failed, { code: 'ERR_HTTP2_STREAM_ERROR', message: /NGHTTP2_INTERNAL_ERROR/ })
+  t.match(await within(failed, 'the error of the HTTP/2 stream'), { code: 'ERR_HTTP2_STREAM_ERROR', message: /NGHTTP2_INTERNAL_ERROR/ })
   t.equal(probe.unsubscribed, 1)
 })
 

@@ -8,6 +8,9 @@ import type { SseValue } from '../../index.ts'
 import { launchChromium, openTab, servePage } from '../fixtures/browser.ts'
 import { CLOSED, CONNECTING, OPEN } from '../fixtures/event-source.ts'
 import { isMissing } from '../fixtures/tool.ts'
+import { once, within } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
   const browser = await launchChromium(t)
@@ -20,14 +23,14 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
       { data: 'one\ntwo\r\nthree\rfour\n' }, { comment: 'unseen', data: ' space' }, { type: 'message', data: 'by name' }
     ), NEVER)))
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse', ['tick', 'bare'])
-    await sightings.until(({ events }) => events.length === 10)
-    t.same(sightings.events, [
+    const fired = await tab.connect('/sse', ['tick', 'bare'])
+    await fired.until(({ events }) => events.length === 10)
+    t.same(fired.events, [
       ['message', 'plain'], ['message', ''], ['message', '0'], ['message', 'null'], ['message', '{"hello":"wörld 🌍"}'],
       ['tick', 'named'], ['bare', ''], ['message', 'one\ntwo\nthree\nfour\n'], ['message', ' space'],
       ['message', 'by name']
     ])
-    t.match(sightings.all[0], { type: 'open', readyState: OPEN })
+    t.match(fired.all[0], { type: 'open', readyState: OPEN })
   })
 
   t.test('Should ask for what follows the last id that it has seen', async (t) => {
@@ -43,10 +46,10 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
       return sources[asked.length - 1] ?? NEVER
     }, { retry: 0 }))
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse')
-    await sightings.until(({ all }) => all.filter(({ type }) => type === 'open').length === 4)
+    const fired = await tab.connect('/sse')
+    await fired.until(({ all }) => all.filter(({ type }) => type === 'open').length === 4)
     t.same(asked, [[undefined, undefined], ['b #2', 'b #2'], ['0', '0'], [undefined, undefined]])
-    const messages = sightings.all.filter(({ type }) => type === 'message')
+    const messages = fired.all.filter(({ type }) => type === 'message')
     t.same(messages.map(({ lastEventId }) => lastEventId), ['1', 'b #2', 'b #2', '0', ''])
   })
 
@@ -73,14 +76,14 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     const probe = new Probe()
     app.get('/sse', (_request, reply) => reply.sse(probe.source, { retry: 0 }))
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse')
-    await sightings.until(({ all }) => all.length > 0)
+    const fired = await tab.connect('/sse')
+    await fired.until(({ all }) => all.length > 0)
     t.equal(app.sse.size, 1)
     await tab.close()
     await probe.until(({ unsubscribed }) => unsubscribed === 1)
     t.equal(app.sse.size, 0)
     t.equal(probe.subscribed, 1)
-    t.same(sightings.all.map(({ type }) => type), ['open'])
+    t.same(fired.all.map(({ type }) => type), ['open'])
   })
 
   t.test('Should come back when the source completes', async (t) => {
@@ -88,15 +91,15 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     const probe = new Probe()
     app.get('/sse', (_request, reply) => reply.sse(probe.source, { retry: 0 }))
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse', ['end'])
+    const fired = await tab.connect('/sse', ['end'])
     await probe.until(({ subscribed }) => subscribed === 1)
     probe.next('last')
     probe.complete()
     await probe.until(({ subscribed }) => subscribed === 2)
     probe.next('again')
-    await sightings.until(({ events }) => events.length === 2)
-    t.same(sightings.all.map(({ type }) => type), ['open', 'message', 'error', 'open', 'message'])
-    t.same(sightings.errors, [CONNECTING])
+    await fired.until(({ events }) => events.length === 2)
+    t.same(fired.all.map(({ type }) => type), ['open', 'message', 'error', 'open', 'message'])
+    t.same(fired.errors, [CONNECTING])
   })
 
   for (const { finite, last } of [
@@ -110,14 +113,14 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
       const probe = new Probe()
       app.get('/sse', (_request, reply) => reply.sse(probe.source, { retry: 0, finite }))
       const tab = await open(t, app)
-      const sightings = await tab.connect('/sse', ['end', 'done'])
+      const fired = await tab.connect('/sse', ['end', 'done'])
       await probe.until(({ subscribed }) => subscribed === 1)
       probe.next({ id: 7, data: 'data' })
       probe.complete()
-      await sightings.until(({ errors }) => errors.includes(CLOSED))
+      await fired.until(({ errors }) => errors.includes(CLOSED))
       await tab.pass(100)
-      t.same(sightings.events, [['message', 'data'], last])
-      t.same(sightings.errors, [CONNECTING, CLOSED])
+      t.same(fired.events, [['message', 'data'], last])
+      t.same(fired.errors, [CONNECTING, CLOSED])
       t.same(statuses, [200, 204])
       t.equal(probe.subscribed, 1)
     })
@@ -132,20 +135,20 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
       return reply.sse(probe.source, { retry: 0 })
     })
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse')
+    const fired = await tab.connect('/sse')
     const wire = new RawClient(app)
     wire.get('/sse')
     await probe.until(({ subscribed }) => subscribed === 2)
-    const closed = new Promise((resolve) => wire.socket.once('close', resolve))
+    const closed = once(wire.socket, 'close')
     probe.next({ id: 41, data: 'fine' })
-    await sightings.until(({ events }) => events.length === 1)
+    await fired.until(({ events }) => events.length === 1)
     probe.error(new Error('secret of the database'))
     await closed
     await probe.until(({ subscribed }) => subscribed === 3)
     probe.next('again')
-    await sightings.until(({ events }) => events.length === 2)
-    t.same(sightings.events, [['message', 'fine'], ['message', 'again']])
-    t.same(sightings.errors, [CONNECTING])
+    await fired.until(({ events }) => events.length === 2)
+    t.same(fired.events, [['message', 'fine'], ['message', 'again']])
+    t.same(fired.errors, [CONNECTING])
     t.same(asked, [undefined, undefined, '41'])
     t.match(wire.text, /data: fine\n\n\r\n$/, 'after the event comes no text of the error, and no last chunk')
   })
@@ -162,8 +165,8 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
       return reply.sse(source, { retry: 0, onError: () => ({ id, data: id }) })
     })
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse')
-    await sightings.until(({ events }) => events.some(([, data]) => data === 'end'))
+    const fired = await tab.connect('/sse')
+    await fired.until(({ events }) => events.some(([, data]) => data === 'end'))
     const lost = asked.slice(1, rounds + 1).flatMap((lastEventId, i) => lastEventId === String(i + 1) ? [] : [i + 1])
     t.same(lost, [])
   })
@@ -174,11 +177,11 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     app.get('/sse', (_request, reply) => reply.sse(probe.source, { heartbeat: 20, retry: 1000 }))
     const tab = await open(t, app)
     const beats = await tab.watchFor(':\n\n', 3)
-    const sightings = await tab.connect('/sse')
-    await beats.received
+    const fired = await tab.connect('/sse')
+    await within(beats.received, 'three heartbeats in the browser')
     probe.next('event')
-    await sightings.until(({ events }) => events.length === 1)
-    t.same(sightings.all.map(({ type }) => type), ['open', 'message'])
+    await fired.until(({ events }) => events.length === 1)
+    t.same(fired.all.map(({ type }) => type), ['open', 'message'])
   })
 
   t.test('Should see a heartbeat that is an event', async (t) => {
@@ -186,9 +189,9 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     const heartbeat = { interval: 20, message: { type: 'beat', data: 1 } }
     app.get('/sse', (_request, reply) => reply.sse(NEVER, { heartbeat }))
     const tab = await open(t, app)
-    const sightings = await tab.connect('/sse', ['beat'])
-    await sightings.until(({ events }) => events.length >= 3)
-    t.same(sightings.events.slice(0, 3), [['beat', '1'], ['beat', '1'], ['beat', '1']])
+    const fired = await tab.connect('/sse', ['beat'])
+    await fired.until(({ events }) => events.length >= 3)
+    t.same(fired.events.slice(0, 3), [['beat', '1'], ['beat', '1'], ['beat', '1']])
   })
 
   t.test('Should read a stream of another origin with cookies, and come back by id, where that allows it', async (t) => {
@@ -204,13 +207,13 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     })
     const url = `${await listen(app)}/sse`
     await tab.page.context().addCookies([{ name: 'who', value: 'me', url }])
-    const sightings = await tab.connect(url, [], { withCredentials: true })
+    const fired = await tab.connect(url, [], { withCredentials: true })
     await probe.until(({ subscribed }) => subscribed === 1)
     probe.next({ id: 3, data: 'from afar' })
     probe.complete()
     await probe.until(({ subscribed }) => subscribed === 2)
-    await sightings.until(({ events }) => events.length === 1)
-    t.same(sightings.events, [['message', 'from afar']])
+    await fired.until(({ events }) => events.length === 1)
+    t.same(fired.events, [['message', 'from afar']])
     t.same(asked, [{ method: 'GET', cookie: 'who=me', id: undefined }, { method: 'GET', cookie: 'who=me', id: '3' }])
   })
 
@@ -220,9 +223,9 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     const app = await buildApp(t)
     await app.register(cors, { origin: 'https://example.com' })
     app.get('/sse', (_request, reply) => reply.sse(concat(of('unseen'), NEVER)))
-    const sightings = await tab.connect(`${await listen(app)}/sse`)
-    await sightings.until(({ all }) => all.length > 0)
-    t.same(sightings.all.map(({ type, readyState }) => [type, readyState]), [['error', CLOSED]])
+    const fired = await tab.connect(`${await listen(app)}/sse`)
+    await fired.until(({ all }) => all.length > 0)
+    t.same(fired.all.map(({ type, readyState }) => [type, readyState]), [['error', CLOSED]])
   })
 })
 

@@ -5,7 +5,9 @@ import type { EventLogOptions } from '../../index.ts'
 import { buildApp, listen } from '../fixtures/app.ts'
 import { launchChromium, openTab, servePage } from '../fixtures/browser.ts'
 import { isMissing } from '../fixtures/tool.ts'
-import { deferred, immediate } from '../fixtures/one-route.ts'
+import { deferred, immediate, within } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
   const browser = await launchChromium(t)
@@ -33,25 +35,25 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
         opened = deferred()
         sockets.pop()?.destroy()
       },
-      opened: () => opened.promise
+      opened: () => within(opened.promise, 'onOpen')
     }
   }
 
   t.test('Should miss nothing and see nothing twice, cut off again and again', async (t) => {
     const { log, asked, connect, cut, opened } = await open(t, { from: 'start' })
-    const sightings = await connect()
+    const fired = await connect()
     const total = 200
     for (let n = 0; n < total; n++) {
       await log.append(n)
       if (n % 40 === 20) {
-        if (n % 80 === 20) await sightings.until(({ events }) => events.length > n)
+        if (n % 80 === 20) await fired.until(({ events }) => events.length > n)
         await opened()
         cut()
       }
       await immediate()
     }
-    await sightings.until(({ events }) => events.length >= total)
-    t.same(sightings.events, Array.from({ length: total }, (_item, n) => ['message', String(n)]))
+    await fired.until(({ events }) => events.length >= total)
+    t.same(fired.events, Array.from({ length: total }, (_item, n) => ['message', String(n)]))
     t.ok(asked.length > 3, `${asked.length} requests`)
     t.ok(asked.slice(1).some((id) => id !== undefined))
   })
@@ -61,26 +63,26 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     const id = await log.append(0)
     // Heartbeats come behind the id.
     const { received } = await watchForBeats()
-    const sightings = await connect()
-    await received
+    const fired = await connect()
+    await within(received, 'three heartbeats in the browser')
     cut()
     await log.append(1)
     await log.append(2)
-    await sightings.until(({ events }) => events.length === 2)
-    t.same(sightings.events, [['message', '1'], ['message', '2']])
+    await fired.until(({ events }) => events.length === 2)
+    t.same(fired.events, [['message', '1'], ['message', '2']])
     t.same(asked, [undefined, id])
   })
 
   t.test('Should see a gap where the log has gone on without it', async (t) => {
     const { log, connect, cut, opened } = await open(t, { maxEvents: 2 })
-    const sightings = await connect()
+    const fired = await connect()
     await opened()
     const first = await log.append(0)
-    await sightings.until(({ events }) => events.length === 1)
+    await fired.until(({ events }) => events.length === 1)
     cut()
     for (const n of [1, 2, 3, 4]) await log.append(n)
-    await sightings.until(({ events }) => events.length === 4)
-    const [before, gap, ...after] = sightings.events
+    await fired.until(({ events }) => events.length === 4)
+    const [before, gap, ...after] = fired.events
     t.same(before, ['message', '0'])
     t.equal(gap?.[0], 'gap')
     t.match(JSON.parse(String(gap?.[1])), { lastEventId: first })

@@ -5,6 +5,8 @@ import { launchFirefox, serveReporter } from '../fixtures/browser.ts'
 import { CLOSED, CONNECTING, EventSourceLog } from '../fixtures/event-source.ts'
 import { isMissing } from '../fixtures/tool.ts'
 
+t.setTimeout(240_000)
+
 t.test('In Firefox', { skip: isMissing('firefox-esr') }, async (t) => {
   const app = await buildApp(t, { retry: 0 })
   const paths = ['/completes', '/finite', '/resumes']

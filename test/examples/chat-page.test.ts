@@ -6,11 +6,13 @@ import { MemoryEventLog } from '../../index.ts'
 import { build } from '../../examples/chat/app.ts'
 import { HISTORY } from '../../examples/chat/rooms.ts'
 import type { ChatMessage } from '../../examples/chat/rooms.ts'
-import { listen } from '../fixtures/app.ts'
+import { closeAtEnd, listen } from '../fixtures/app.ts'
 import { launchChromium } from '../fixtures/browser.ts'
 import { ChatPage, Listener, post, startChat } from '../fixtures/chat.ts'
 import { isMissing } from '../fixtures/tool.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { waitUntil } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
   const browser = await launchChromium(t)
@@ -173,7 +175,7 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     await chat.page.getByRole('link', { name: 'garden' }).click()
     await chat.untilState('refused')
     listener.leave()
-    while (app.sse.size > 0) await immediate()
+    await waitUntil(() => app.sse.size === 0)
     await chat.page.clock.runFor(5000)
     await chat.untilState('live')
   })
@@ -182,14 +184,14 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
 /** The chat in this process, which the test can get at. */
 async function startHere (t: Test, prepare: (app: FastifyInstance) => void = () => {}, maxRooms?: number) {
   const app = await build(memory, maxRooms)
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   prepare(app)
   return { app, address: await listen(app) }
 }
 
 /** Waits until an element can be seen without scrolling, or cannot. */
 async function whenInView (locator: Locator, expected: boolean): Promise<void> {
-  while (await locator.evaluate(look) !== expected);
+  await waitUntil(async () => await locator.evaluate(look) === expected)
 }
 
 /** Its text runs in the browser. */

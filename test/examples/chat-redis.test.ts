@@ -4,6 +4,9 @@ import { launchChromium } from '../fixtures/browser.ts'
 import { ChatPage, Listener, post, postUntilTaken, startChat } from '../fixtures/chat.ts'
 import { RedisServer } from '../fixtures/redis.ts'
 import { isMissing } from '../fixtures/tool.ts'
+import { waitUntil } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 t.test('On Redis', { skip: isMissing('redis-server') }, async (t) => {
   const { url: REDIS_URL } = await RedisServer.start(t)
@@ -73,15 +76,15 @@ t.test('On Redis', { skip: isMissing('redis-server') }, async (t) => {
   })
 })
 
-/** The processes behind a port, once there are so many, and none of them is the one that was killed. */
+/** Finds the processes behind a port: waits until there are so many without the one that was killed. */
 async function findPids (t: Test, address: string, count: number, killed = 0): Promise<Set<number>> {
   const pids = new Set<number>()
-  while (pids.size < count) {
+  await waitUntil(async () => {
     // It may be asked while it dies.
     const listener = await Listener.open(t, address, 'processes').catch(() => null)
-    if (listener === null) continue
-    listener.leave()
-    if (listener.pid !== killed) pids.add(listener.pid)
-  }
+    listener?.leave()
+    if (listener !== null && listener.pid !== killed) pids.add(listener.pid)
+    return pids.size === count
+  })
   return pids
 }

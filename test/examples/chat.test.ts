@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -9,10 +8,12 @@ import type { EventLog, EventLogFilter, MessageEvent } from '../../index.ts'
 import { build } from '../../examples/chat/app.ts'
 import { HISTORY } from '../../examples/chat/rooms.ts'
 import type { ChatMessage } from '../../examples/chat/rooms.ts'
-import { listen } from '../fixtures/app.ts'
+import { closeAtEnd, listen } from '../fixtures/app.ts'
 import { Listener, post, startChat } from '../fixtures/chat.ts'
 import { freePort } from '../fixtures/redis.ts'
-import { Waitable } from '../fixtures/slow.ts'
+import { Waitable, fetch, once, within } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 t.test('Should tell who serves, then the history, and then what comes', async (t) => {
   const { address } = await startChat(t)
@@ -127,7 +128,8 @@ t.test('Should end on SIGINT with a stream open', async (t) => {
 
 t.test('Should say what is wrong with the environment', async (t) => {
   const file = fileURLToPath(new URL('../../examples/chat/server.js', import.meta.url))
-  const run = (env: NodeJS.ProcessEnv) => promisify(execFile)(process.execPath, [file], { env: { ...process.env, ...env } })
+  const run = (env: NodeJS.ProcessEnv) =>
+    within(promisify(execFile)(process.execPath, [file], { env: { ...process.env, ...env } }), 'the end of the chat')
   const stderr = 'PROCESSES=3 needs REDIS_URL: what one process has in its memory, the others do not see\n'
   await t.rejects(run({ PROCESSES: '3' }), { code: 1, stdout: '', stderr })
   for (const PROCESSES of ['0', '1.5', 'many', '65']) {
@@ -139,8 +141,8 @@ t.test('Should say that Redis is away, once, and wait for it', async (t) => {
   const file = fileURLToPath(new URL('../../examples/chat/server.js', import.meta.url))
   const REDIS_URL = `redis://:secret@127.0.0.1:${await freePort()}`
   const child = execFile(process.execPath, [file], { env: { ...process.env, PORT: '0', REDIS_URL } })
-  const close = once(child, 'close')
   t.teardown(async () => {
+    const close = once(child, 'close')
     child.kill('SIGKILL')
     await close
   })
@@ -150,7 +152,7 @@ t.test('Should say that Redis is away, once, and wait for it', async (t) => {
   t.equal(child.exitCode, null)
 })
 
-/** A log that tells how many read it. */
+/** A log that counts its readers. */
 class Counted extends Waitable implements EventLog<ChatMessage> {
   readers = 0
   readonly #log = new MemoryEventLog<ChatMessage>(HISTORY)
@@ -187,7 +189,7 @@ async function start (t: Test, maxRooms?: number) {
     },
     close: async () => {}
   }, maxRooms)
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   const address = await listen(app)
   const log = (room: string): Counted => {
     const log = logs.get(room)

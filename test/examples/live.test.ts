@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import t from 'tap'
@@ -9,6 +8,9 @@ import { launchChromium } from '../fixtures/browser.ts'
 import { startProgram } from '../fixtures/program.ts'
 import type { Program } from '../fixtures/program.ts'
 import { isMissing } from '../fixtures/tool.ts'
+import { fetch, once } from '../fixtures/waits.ts'
+
+t.setTimeout(240_000)
 
 /** The example as `npm start` runs it. */
 function startExample (t: Test): Promise<Program> {
@@ -25,7 +27,7 @@ async function follow (t: Test, url: string, headers: Record<string, string> = {
 t.test('Should show the README\'s first program', async (t) => {
   const [readme, basic] = await Promise.all(['README.md', 'examples/basic.ts'].map((path) =>
     readFile(new URL(`../../../${path}`, import.meta.url), 'utf8')))
-  const [, program] = /```ts\n(.*?)```/s.exec(readme ?? '') ?? []
+  const [, program] = /```js\n(.*?)```/s.exec(readme ?? '') ?? []
   // This repository's compiler wants a mark on parameters that are not used.
   t.equal(basic?.replace('_request', 'request'), program)
 })

@@ -8,9 +8,9 @@ import type { Test } from 'tap'
 import { build } from '../../examples/openai/app.ts'
 import { createModel, tokenize } from '../../examples/openai/model.ts'
 import type { Model } from '../../examples/openai/model.ts'
-import { eventsOf, listen } from '../fixtures/app.ts'
+import { closeAtEnd, eventsOf, listen } from '../fixtures/app.ts'
 import { startProgram } from '../fixtures/program.ts'
-import { deferred } from '../fixtures/one-route.ts'
+import { deferred, fetch, within } from '../fixtures/waits.ts'
 
 const messages = [{ role: 'user' as const, content: 'Tell me a story' }]
 const ANSWER = 'You wrote “Tell me a story”, which has 4 words. I have read each of them, in order.'
@@ -25,51 +25,51 @@ interface Server {
 
 async function start (t: Test, models: Readonly<Record<string, Model>> = { echo: createModel(0) }): Promise<Server> {
   const app = await build(models)
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   const address = await listen(app)
   return { app, address, client: new OpenAI({ baseURL: `${address}/v1`, apiKey: 'none', maxRetries: 0 }) }
 }
 
-/** What a promise is rejected with. */
+/** Gives the error that a promise is rejected with. */
 function failureOf (promise: Promise<unknown>): Promise<unknown> {
   return promise.then(() => null, (error: unknown) => error)
 }
 
-/** A model without an end: `bookmarkEvery` tokens come at once, and then none ever does. */
-class OneRoute {
+/** A model without an end: it gives `count` tokens at once, and then none ever. */
+class EndlessModel {
   generated = 0
   generatedAtAbort: number | null = null
   readonly model: Model
-  /** When the generator has been left. */
-  readonly left: Promise<void>
-  /** When a token is waited for that never comes. */
-  readonly waits: Promise<void>
-  readonly #bookmarkEvery: number
-  readonly #leave: () => void
-  readonly #wait: () => void
+  readonly #count: number
+  readonly #left = deferred<void>()
+  readonly #waits = deferred<void>()
 
-  constructor (bookmarkEvery: number) {
-    const left = deferred<void>()
-    const waits = deferred<void>()
+  constructor (count: number) {
     this.model = (_prompt, { signal }) => this.#generate(signal)
-    this.left = left.promise
-    this.waits = waits.promise
-    this.#bookmarkEvery = bookmarkEvery
-    this.#leave = left.resolve
-    this.#wait = waits.resolve
+    this.#count = count
+  }
+
+  /** Resolves when the generator has been left. */
+  get left (): Promise<void> {
+    return within(this.#left.promise, 'the end of the generator')
+  }
+
+  /** Resolves when a token is waited for that never comes. */
+  get waits (): Promise<void> {
+    return within(this.#waits.promise, 'the wait for a token that never comes')
   }
 
   async * #generate (signal: AbortSignal): AsyncGenerator<string> {
     signal.addEventListener('abort', () => { this.generatedAtAbort = this.generated })
     try {
       for (;;) {
-        const isLast = this.generated === this.#bookmarkEvery
-        if (isLast) this.#wait()
+        const isLast = this.generated === this.#count
+        if (isLast) this.#waits.resolve()
         await setTimeout(isLast ? 2 ** 31 - 1 : 0, undefined, { signal })
         yield ` ${++this.generated}`
       }
     } finally {
-      this.#leave()
+      this.#left.resolve()
     }
   }
 }
@@ -107,8 +107,8 @@ t.test('Should stream to the client\'s own helper, which puts the chunks togethe
 })
 
 t.test('Should stream no more tokens than are asked for', async (t) => {
-  const watched = new OneRoute(Infinity)
-  const { client } = await start(t, { endless: watched.model })
+  const endless = new EndlessModel(Infinity)
+  const { client } = await start(t, { endless: endless.model })
   let content = ''
   let reason
   const stream = await client.chat.completions.create(
@@ -119,7 +119,7 @@ t.test('Should stream no more tokens than are asked for', async (t) => {
   }
   t.equal(content, ' 1 2 3')
   t.equal(reason, 'length')
-  await watched.left
+  await endless.left
 })
 
 t.test('Should write an event stream that begins with a comment and ends with [DONE]', async (t) => {
@@ -214,55 +214,55 @@ t.test('Should tell the client that the model has failed, and not why', async (t
 })
 
 t.test('Should leave the model at once when the client aborts while a token is waited for', async (t) => {
-  const watched = new OneRoute(3)
-  const { app, client } = await start(t, { slow: watched.model })
+  const endless = new EndlessModel(3)
+  const { app, client } = await start(t, { slow: endless.model })
   const stream = await client.chat.completions.create({ model: 'slow', messages, stream: true })
   let content = ''
   for await (const { choices } of stream) {
     content += choices[0]?.delta.content ?? ''
     if (content !== ' 1 2 3') continue
-    await watched.waits
+    await endless.waits
     t.equal(app.sse.size, 1)
     stream.controller.abort()
   }
-  await watched.left
+  await endless.left
   t.equal(content, ' 1 2 3')
-  t.equal(watched.generated, 3)
+  t.equal(endless.generated, 3)
   t.equal(app.sse.size, 0)
 })
 
 t.test('Should generate no further token when the client breaks out of its loop', async (t) => {
-  const watched = new OneRoute(Infinity)
-  const { app, client } = await start(t, { endless: watched.model })
+  const endless = new EndlessModel(Infinity)
+  const { app, client } = await start(t, { endless: endless.model })
   for await (const { choices } of await client.chat.completions.create({ model: 'endless', messages, stream: true })) {
     if (choices[0]?.delta.content === ' 5') break
   }
-  await watched.left
-  t.ok(watched.generated >= 5)
-  t.equal(watched.generated, watched.generatedAtAbort)
+  await endless.left
+  t.ok(endless.generated >= 5)
+  t.equal(endless.generated, endless.generatedAtAbort)
   t.equal(app.sse.size, 0)
 })
 
 t.test('Should leave the model when a client that waits for JSON runs out of time', async (t) => {
-  const watched = new OneRoute(0)
-  const { client } = await start(t, { never: watched.model })
+  const endless = new EndlessModel(0)
+  const { client } = await start(t, { never: endless.model })
   const error = await failureOf(client.chat.completions.create({ model: 'never', messages }, { timeout: 50 }))
   t.ok(error instanceof APIConnectionTimeoutError)
-  await watched.left
-  t.equal(watched.generated, 0)
+  await endless.left
+  t.equal(endless.generated, 0)
 })
 
 t.test('Should be in time with a stream whose first token is not', async (t) => {
-  const watched = new OneRoute(0)
-  const { client } = await start(t, { never: watched.model })
+  const endless = new EndlessModel(0)
+  const { client } = await start(t, { never: endless.model })
   const stream = await client.chat.completions.create({ model: 'never', messages, stream: true }, { timeout: 1000 })
   for await (const { choices } of stream) {
     t.strictSame(choices[0]?.delta, { role: 'assistant', content: '' })
-    await watched.waits
+    await endless.waits
     break
   }
-  await watched.left
-  t.equal(watched.generated, 0)
+  await endless.left
+  t.equal(endless.generated, 0)
 })
 
 t.test('Should run as a program, and end on SIGINT with a stream open', async (t) => {

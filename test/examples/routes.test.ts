@@ -5,6 +5,7 @@ import t from 'tap'
 import { Probe, buildApp, listen } from '../fixtures/app.ts'
 import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
+import { fetch } from '../fixtures/waits.ts'
 
 t.test('Should serve a stream and JSON from one route, by what the client accepts', async (t) => {
   const app = await buildApp(t)
@@ -30,10 +31,10 @@ t.test('Should serve a stream and JSON from one route, by what the client accept
   t.same(await json.json(), { price: 1 })
   const source = new EventSource(`${url}/price`)
   t.teardown(() => source.close())
-  const sightings = new EventSourceLog()
-  observe(source, [], sightings.add)
-  await sightings.until(({ events }) => events.length === 1)
-  t.same(sightings.events, [['message', '{"symbol":"A"}']])
+  const fired = new EventSourceLog()
+  observe(source, [], fired.add)
+  await fired.until(({ events }) => events.length === 1)
+  t.same(fired.events, [['message', '{"symbol":"A"}']])
 })
 
 async function * tokens (prompt: string) {

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { EventSourceLog, observe } from '../fixtures/event-source.ts'
 import { startProgram } from '../fixtures/program.ts'
+import { fetch } from '../fixtures/waits.ts'
 
 const start = (t: Test) => startProgram(t, 'typebox.js',
   /^Trades at http:\/\/localhost:(\d+)\/trades, described at http:\/\/localhost:\1\/openapi.json\n$/)
@@ -12,15 +13,15 @@ t.test('Should send what the schema declares, and nothing else', async (t) => {
   const { address, end } = await start(t)
   const source = new EventSource(`${address}/trades?symbol=BBB`)
   t.teardown(() => source.close())
-  const sightings = new EventSourceLog()
-  observe(source, ['trade'], sightings.add)
-  await sightings.until(({ events }) => events.length === 2)
-  t.strictSame(sightings.events.map(([type, data]) => [type, JSON.parse(data)]), [
+  const fired = new EventSourceLog()
+  observe(source, ['trade'], fired.add)
+  await fired.until(({ events }) => events.length === 2)
+  t.strictSame(fired.events.map(([type, data]) => [type, JSON.parse(data)]), [
     ['trade', { symbol: 'BBB', price: 100.25, quantity: 2 }],
     ['trade', { symbol: 'BBB', price: 100.75, quantity: 4 }]
   ])
-  t.notMatch(JSON.stringify(sightings.all), /account/)
-  t.strictSame(sightings.all.filter(({ data }) => data !== undefined).map(({ lastEventId }) => lastEventId), ['2', '4'])
+  t.notMatch(JSON.stringify(fired.all), /account/)
+  t.strictSame(fired.all.filter(({ data }) => data !== undefined).map(({ lastEventId }) => lastEventId), ['2', '4'])
 
   t.strictSame(await end('SIGINT'), { code: 0, stderr: '' })
 })

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { fetch } from '../fixtures/waits.ts'
 
 const HEAD = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform', 'x-accel-buffering': 'no' }
 
@@ -85,7 +86,7 @@ t.test('Should run the hooks for HEAD, and answer when an onSend hook fails', as
   }
   isFailing = true
   for (const path of paths) {
-    const response = await fetch(url + path, { method: 'HEAD', signal: AbortSignal.timeout(2000) })
+    const response = await fetch(url + path, { method: 'HEAD' })
     t.equal(response.status, 418, path)
   }
   t.equal(probe.subscribed, 0)
@@ -96,7 +97,7 @@ t.test('Should answer HEAD with trailers', async (t) => {
   app.addHook('onRequest', async (_request, reply) => { reply.trailer('x-trailer', async () => 'unseen') })
   const url = await listen(app)
   for (const path of paths) {
-    const response = await fetch(url + path, { method: 'HEAD', signal: AbortSignal.timeout(2000) })
+    const response = await fetch(url + path, { method: 'HEAD' })
     t.equal(response.status, 202, path)
     t.equal(await response.text(), '')
   }
@@ -110,7 +111,7 @@ t.test('Should answer HEAD with a stream that an onSend hook puts between', asyn
   })
   const url = await listen(app)
   for (const path of paths) {
-    const response = await fetch(url + path, { method: 'HEAD', signal: AbortSignal.timeout(2000) })
+    const response = await fetch(url + path, { method: 'HEAD' })
     t.equal(response.status, 202, path)
     t.equal(await response.text(), '')
   }

@@ -5,9 +5,9 @@ import type { Subscriber } from 'rxjs'
 import t from 'tap'
 import sse from '../../index.ts'
 import type { SseSource } from '../../index.ts'
-import { buildApp, listen, parse } from '../fixtures/app.ts'
+import { buildApp, closeAtEnd, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { fetch, immediate } from '../fixtures/waits.ts'
 
 type MakeHandler = (answer: (reply: FastifyReply) => FastifyReply) => RouteHandlerMethod
 
@@ -224,13 +224,13 @@ t.test('Should answer when an onSend hook fails in a scope of its own, and where
 // Fastify runs no onError hook behind one that has failed.
 t.test('Should answer when an onSend hook fails, and then an onError hook of the user', async (t) => {
   const app = Fastify({ forceCloseConnections: true })
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   app.addHook('onError', async () => { throw new Error('onError') })
   await app.register(sse)
   let released = 0
   app.addHook('onSend', async (_request, _reply, payload) => { if (isStream(payload)) throw new Error('onSend') })
   app.get('/', (_request, reply) => reply.sse(NEVER.pipe(finalize(() => { released++ }))))
-  const response = await fetch(await listen(app), { signal: AbortSignal.timeout(2000) })
+  const response = await fetch(await listen(app))
   t.equal(response.status, 500)
   t.match(await response.json(), { message: 'onSend' })
   t.equal(released, 1)
@@ -245,7 +245,7 @@ t.test('Should answer when an onSend hook fails for a stream that an error handl
     let released = 0
     app.setErrorHandler((_error, _request, reply) => reply.code(503).sse(NEVER.pipe(finalize(() => { released++ }))))
     app.get('/', () => { throw new Error('handler') })
-    const response = await fetch(await listen(app), { signal: AbortSignal.timeout(2000) })
+    const response = await fetch(await listen(app))
     t.equal(response.status, 503, hook)
     t.match(await response.json(), { message: 'onSend' })
     t.equal(released, 1, hook)

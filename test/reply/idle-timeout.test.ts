@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:http2'
 import type { ClientHttp2Session } from 'node:http2'
 import { mock } from 'node:test'
@@ -7,7 +6,7 @@ import { of, throwError } from 'rxjs'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Probe, RawClient, buildApp, listen, portOf } from '../fixtures/app.ts'
-import { deferred } from '../fixtures/one-route.ts'
+import { deferred, once, within } from '../fixtures/waits.ts'
 
 /** Of a socket, in milliseconds. Node's timers of sockets cannot be mocked. */
 const TIMEOUT = 100
@@ -43,7 +42,7 @@ for (const [open, emitsFirst] of [['immediately', true], ['immediately', false],
     slow.get('/slow')
     const { promise: asked, resolve } = deferred<void>()
     app.server.once('request', () => resolve())
-    await asked
+    await within(asked, 'a request')
     mock.timers.tick(60_000)
     await slow.until(/^HTTP\/1.1 503 .*FST_ERR_HANDLER_TIMEOUT/s)
     t.equal(probe.unsubscribed, 0)
@@ -94,7 +93,7 @@ for (const keepAliveTimeout of [72_000, 0]) {
       client.get('/')
       await client.until(new RegExp(`^HTTP/1.1 ${status} .*\r\n\r\n.*(\r\n0\r\n\r\n|})$`, 's'))
       client.get('/slow')
-      t.equal((await asked).raw.socket.timeout, TIMEOUT)
+      t.equal((await within(asked, 'a request')).raw.socket.timeout, TIMEOUT)
     })
   }
 }
@@ -129,7 +128,7 @@ t.test('Should give the socket its timeout back behind a failing onSend hook', a
   client.get('/')
   await client.until(/^HTTP\/1.1 500 .*}$/s)
   client.get('/slow')
-  t.equal((await asked).raw.socket.timeout, TIMEOUT)
+  t.equal((await within(asked, 'a request')).raw.socket.timeout, TIMEOUT)
   client.socket.destroy()
 })
 

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Readable, Transform, pipeline } from 'node:stream'
 import type { Writable } from 'node:stream'
 import { createBrotliCompress, createGunzip, createGzip } from 'node:zlib'
@@ -9,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import type { SseSummary } from '../../index.ts'
 import { Probe, RawClient, buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
-import { deferred, immediate } from '../fixtures/one-route.ts'
+import { deferred, fetch, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 const isStream = (payload: unknown): payload is Readable => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 
@@ -65,7 +64,7 @@ t.test('Should end a stream put between when the source has completed before', a
       if (between !== shout) reply.header('content-encoding', 'gzip')
       return reply.sse(of('a', 'b'))
     })
-    const response = await fetch(await listen(app), { signal: AbortSignal.timeout(2000) })
+    const response = await fetch(await listen(app))
     t.match(await response.text(), /^:\n\ndata: a\n\ndata: b\n\n$/i)
     t.equal(app.sse.size, 0)
   }
@@ -80,7 +79,7 @@ t.test('Should answer with the status of an error from before a stream was put b
     return pipeline(payload, shout(), () => {})
   })
   app.get('/', (_request, reply) => reply.sse(source))
-  const response = await fetch(await listen(app), { signal: AbortSignal.timeout(2000) })
+  const response = await fetch(await listen(app))
   t.equal(response.status, 422)
   t.match(await response.json(), { message: 'boom' })
   t.equal(app.sse.size, 0)
@@ -133,7 +132,7 @@ t.test('Should break the connection when the source fails behind a stream put be
     const body = between === shout ? client.text : await gunzipChunks(client.text)
     t.match(body, /data: last words/i)
     t.notMatch(client.text, /\r\n0\r\n\r\n$/)
-    t.match(await closed, { reason: 'error', error: { message: 'mid-stream' } })
+    t.match(await within(closed, 'onClose'), { reason: 'error', error: { message: 'mid-stream' } })
     t.equal(app.sse.size, 0)
   }
 })
@@ -166,16 +165,18 @@ t.test('Should wait for a stream put between that takes no more', async (t) => {
   const probe = new Probe()
   app.get('/', (_request, reply) => reply.sse(probe.source))
   const pending = fetch(await listen(app))
-  await isHeld
+  await within(isHeld, 'the first bytes')
   for (const data of ['a', 'b', 'c']) probe.next(data)
   probe.complete()
   t.equal(held.length, 1, 'nothing more is written into it')
-  for (let chunks = 0; chunks < 4; await immediate()) {
+  let chunks = 0
+  await waitUntil(() => {
     for (const pass of held.splice(0)) {
       chunks++
       pass()
     }
-  }
+    return chunks >= 4
+  })
   t.same(parse(await (await pending).text()).map(({ data }) => data), ['a', 'b', 'c'])
 })
 
@@ -213,7 +214,7 @@ t.test('Should unsubscribe when the client leaves a stream with trailers, and br
   probe.error(new Error('mid-stream'))
   await once(client.socket, 'close')
   t.notMatch(client.text, /x-count: 2/)
-  await bothClosed
+  await within(bothClosed, 'onClose of both')
   t.same(reasons, ['client', 'error'])
   t.equal(app.sse.size, 0)
 })
@@ -230,6 +231,6 @@ async function gunzipChunks (response: string): Promise<string> {
     await new Promise((resolve) => { (gunzip as Writable).write(Buffer.from(rest.slice(start, start + length), 'latin1'), resolve) })
     rest = rest.slice(start + length + 2)
   }
-  await new Promise((resolve) => { setImmediate(resolve) })
+  await immediate()
   return text
 }

@@ -26,7 +26,9 @@ const LEAVES: readonly Fit[] = [
   { schema: {}, value: fc.jsonValue() }
 ]
 
-const NAME = fc.oneof(fc.constantFrom('a', 'b', 'name', 'a-b', 'ä', '"', '\\', '0', 'a.b', "it's"), fc.stringMatching(/^[a-z]\w{0,5}$/))
+// No name ends in a backslash: from V8 13.6 on, JSON.parse takes a `"` behind it for the end of a name that it has seen, so
+// that after JSON.parse('{"x":1,"\\\\":1}') the name in '{"x":1,"\\"":1}' comes out as `\`.
+const NAME = fc.oneof(fc.constantFrom('a', 'b', 'name', 'a-b', 'ä', '"', 'a"', 'a\\b', '0', 'a.b', "it's"), fc.stringMatching(/^[a-z]\w{0,5}$/))
 
 /** Schemas of objects and arrays, one in another. */
 const { object } = fc.letrec<{ fit: Fit, object: Fit, array: Fit }>((tie) => ({

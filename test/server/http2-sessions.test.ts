@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect as connectSession, constants } from 'node:http2'
 import { connect } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -7,7 +6,7 @@ import type { SseCloseReason } from '../../index.ts'
 import { Probe, listen, portOf } from '../fixtures/app.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { cert } from '../fixtures/tls.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 const { NGHTTP2_NO_ERROR } = constants
 
@@ -15,7 +14,7 @@ const warnings: Error[] = []
 process.on('warning', (warning) => warnings.push(warning))
 
 for (const kind of KINDS) {
-  t.test(`Should close an idle session when the application closes (${kind})`, { timeout: 10_000 }, async (t) => {
+  t.test(`Should close an idle session when the application closes (${kind})`, async (t) => {
     const app = await buildHttp2App(t, kind)
     const probe = new Probe()
     app.get('/', (_request, reply) => reply.sse(probe.source))
@@ -25,21 +24,21 @@ for (const kind of KINDS) {
     probe.complete()
     await client.closed
     const left = once(session, 'close')
-    await app.close()
+    await within(app.close(), 'app.close()')
     await left
     t.equal(session.destroyed, true)
   })
 
-  t.test(`Should close a session that has asked for nothing (${kind})`, { timeout: 10_000 }, async (t) => {
+  t.test(`Should close a session that has asked for nothing (${kind})`, async (t) => {
     const app = await buildHttp2App(t, kind)
     const session = await openSession(t, app)
     const left = once(session, 'close')
-    await app.close()
+    await within(app.close(), 'app.close()')
     await left
     t.equal(session.destroyed, true)
   })
 
-  t.test(`Should end the open streams of all sessions cleanly (${kind})`, { timeout: 10_000 }, async (t) => {
+  t.test(`Should end the open streams of all sessions cleanly (${kind})`, async (t) => {
     const reasons: SseCloseReason[] = []
     const app = await buildHttp2App(t, kind, {
       shutdown: { retry: [5000, 5999] },
@@ -51,7 +50,7 @@ for (const kind of KINDS) {
     const clients = sessions.flatMap((session) => Array.from({ length: 50 }, () => new Http2Client(session)))
     await Promise.all(clients.map((client) => client.until(/retry: 3000\n\n/)))
     const start = performance.now()
-    await app.close()
+    await within(app.close(), 'app.close()')
     const duration = performance.now() - start
     t.ok(duration < 1000, `took ${duration} ms`)
     await Promise.all(clients.map(({ closed }) => closed))
@@ -61,7 +60,7 @@ for (const kind of KINDS) {
     t.same([reasons.length, new Set(reasons)], [100, new Set(['shutdown'])])
   })
 
-  t.test(`Should drop a stream that is not read, after a grace (${kind})`, { timeout: 10_000 }, async (t) => {
+  t.test(`Should drop a stream that is not read, after a grace (${kind})`, async (t) => {
     const app = await buildHttp2App(t, kind)
     const probe = new Probe()
     app.get('/', (_request, reply) => reply.sse(probe.source))
@@ -73,33 +72,33 @@ for (const kind of KINDS) {
       probe.next('x'.repeat(10_000))
       await immediate()
     }
-    await app.close()
+    await within(app.close(), 'app.close()')
     stalled.stream.resume()
     await Promise.all([stalled.closed, live.closed])
     t.equal(live.stream.rstCode, NGHTTP2_NO_ERROR)
     t.equal(live.text.match(/data: /g)?.length, 100)
-    while (app.sse.size > 0) await immediate()
+    await waitUntil(() => app.sse.size === 0)
     t.equal(probe.unsubscribed, 2)
   })
 }
 
-t.test('Should close a session that comes while the application closes', { timeout: 10_000 }, async (t) => {
+t.test('Should close a session that comes while the application closes', async (t) => {
   const app = await buildHttp2App(t, 'TLS')
   await listen(app)
   const socket = connect(portOf(app), '127.0.0.1')
   await once(app.server, 'connection')
   const closing = app.close()
-  while (app.server.listening) await immediate()
+  await waitUntil(() => !app.server.listening)
   const session = connectSession('https://127.0.0.1', {
     createConnection: () => connectTls({ socket, ca: cert, servername: 'localhost', ALPNProtocols: ['h2'] })
   })
   t.teardown(() => session.destroy())
   await once(session, 'close')
-  await closing
+  await within(closing, 'app.close()')
   t.pass('closed')
 })
 
-t.test('Should not wait for a peer that reads nothing of its connection any more', { timeout: 10_000 }, async (t) => {
+t.test('Should not wait for a peer that reads nothing of its connection any more', async (t) => {
   const app = await buildHttp2App(t, 'h2c')
   const probe = new Probe()
   app.get('/', (_request, reply) => reply.sse(probe.source))
@@ -122,8 +121,8 @@ t.test('Should not wait for a peer that reads nothing of its connection any more
     probe.next('x'.repeat(2 ** 20))
     await immediate()
   }
-  await app.close()
-  while (app.sse.size > 0) await immediate()
+  await within(app.close(), 'app.close()')
+  await waitUntil(() => app.sse.size === 0)
   t.equal(probe.unsubscribed, 1)
 })
 

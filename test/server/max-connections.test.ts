@@ -21,9 +21,9 @@ async function serve (t: Test, options: SsePluginOptions, source?: SseSource, ca
 function connect (t: Test, url: string): EventSourceLog {
   const source = new EventSource(url)
   t.teardown(() => source.close())
-  const sightings = new EventSourceLog()
-  observe(source, [], sightings.add)
-  return sightings
+  const fired = new EventSourceLog()
+  observe(source, [], fired.add)
+  return fired
 }
 
 /** Math.random() gives this until the test ends. */
@@ -66,15 +66,15 @@ t.test('Should tell each client the normal time, as browsers keep what they were
 t.test('Should let an EventSource in once there is room', async (t) => {
   const { url, port, probe, app } = await serve(t, { maxConnections: 1, retry: 10 }, undefined)
   const first = await Reader.open(t, port)
-  const sightings = connect(t, url)
-  await sightings.until(({ errors }) => errors.length === 3)
-  t.same(sightings.errors, [CONNECTING, CONNECTING, CONNECTING])
+  const fired = connect(t, url)
+  await fired.until(({ errors }) => errors.length === 3)
+  t.same(fired.errors, [CONNECTING, CONNECTING, CONNECTING])
   t.same([probe.subscribed, app.sse.size], [1, 1])
   first.response.destroy()
   await probe.until(({ subscribed }) => subscribed === 2)
   probe.next('in')
-  await sightings.until(({ events }) => events.length === 1)
-  t.same(sightings.events, [['message', 'in']])
+  await fired.until(({ events }) => events.length === 1)
+  t.same(fired.events, [['message', 'in']])
 })
 
 t.test('Should answer one too many by the error handler, after which an EventSource gives up', async (t) => {
@@ -83,9 +83,9 @@ t.test('Should answer one too many by the error handler, after which an EventSou
   const response = await app.inject('/')
   t.equal(response.statusCode, 503)
   t.match(response.json(), { code: 'FST_SSE_MAX_CONNECTIONS', message: /"maxConnections" allows, which is 1; try again later/ })
-  const sightings = connect(t, url)
-  await sightings.until(({ errors }) => errors.length === 1)
-  t.same(sightings.errors, [CLOSED])
+  const fired = connect(t, url)
+  await fired.until(({ errors }) => errors.length === 1)
+  t.same(fired.errors, [CLOSED])
   t.same([app.sse.size, probe.subscribed, closings.reasons], [1, 1, []])
 })
 

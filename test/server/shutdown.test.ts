@@ -1,17 +1,17 @@
-import { once } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import sse from '../../index.ts'
 import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
-import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { bodyOf, deferred, immediate, openOneRoute } from '../fixtures/one-route.ts'
+import { Probe, RawClient, buildApp, closeAtEnd, listen } from '../fixtures/app.ts'
+import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
+import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 /** Closes the application; gives how many milliseconds that took. */
 async function timeToClose (app: FastifyInstance): Promise<number> {
   const start = performance.now()
-  await app.close()
+  await within(app.close(), 'app.close()')
   return performance.now() - start
 }
 
@@ -55,19 +55,19 @@ t.test('Should close within a second with 1 000 open streams, whose clients see 
 })
 
 for (const forceCloseConnections of [true, false] as const) {
-  t.test(`Should end streams with forceCloseConnections: ${forceCloseConnections}`, { timeout: 10_000 }, async (t) => {
+  t.test(`Should end streams with forceCloseConnections: ${forceCloseConnections}`, async (t) => {
     const app = await buildApp(t, {}, { forceCloseConnections })
     const probe = new Probe()
     app.get('/', (_request, reply) => reply.sse(probe.source))
     await listen(app)
     const clients = await openStreams(t, app, 10)
-    await app.close()
+    await within(app.close(), 'app.close()')
     for (const client of clients) await received(t, client)
     t.same([probe.unsubscribed, app.sse.size], [10, 0])
   })
 }
 
-t.test('Should drop a client that has stopped reading, after a grace', { timeout: 10_000 }, async (t) => {
+t.test('Should drop a client that has stopped reading, after a grace', async (t) => {
   const reasons: SseCloseReason[] = []
   const app = await buildApp(t, { buffer: { maxBytes: 64 * 2 ** 20 }, onClose: ({ reason }) => { reasons.push(reason) } }, { forceCloseConnections: false })
   const probe = new Probe()
@@ -79,39 +79,41 @@ t.test('Should drop a client that has stopped reading, after a grace', { timeout
     probe.next('x'.repeat(2 ** 20))
     await immediate()
   }
-  while (live.socket.bytesRead < 16 * 2 ** 20) await once(live.socket, 'data')
+  await waitUntil(() => live.socket.bytesRead >= 16 * 2 ** 20)
 
   const closing = timeToClose(app)
   await received(t, live)
   t.same([probe.unsubscribed, app.sse.size], [2, 1])
-  const duration = await closing
+  const duration = await within(closing, 'app.close()')
   t.ok(duration < 5000, `took ${duration} ms`)
   // Node says that a server is closed before it says so of its last socket.
-  while (app.sse.size > 0) await immediate()
+  await waitUntil(() => app.sse.size === 0)
   t.same(reasons, ['shutdown', 'shutdown'])
 })
 
-t.test('Should let a slow client read to the end, and close its connection then', { timeout: 10_000 }, async (t) => {
+t.test('Should let a slow client read to the end, and close its connection then', async (t) => {
   const { app, client, probe, raw, reasons } = await openOneRoute(t, { server: { forceCloseConnections: false } })
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.pause()
-  const { socket } = await raw
+  const { socket } = await raw()
   // Until Node has something to hold for three turns.
-  for (let turns = 0; turns < 3; turns = socket === null || socket.writableLength === 0 ? 0 : turns + 1) {
+  let turns = 0
+  await waitUntil(() => {
+    turns = socket === null || socket.writableLength === 0 ? 0 : turns + 1
     if (turns === 0) probe.next('x'.repeat(2 ** 18))
-    await immediate()
-  }
+    return turns === 3
+  })
   const closing = app.close()
-  while (app.server.listening) await immediate()
+  await waitUntil(() => !app.server.listening)
   t.same([probe.unsubscribed, app.sse.size], [1, 1])
   client.socket.resume()
   t.match(bodyOf(await received(t, client)), { isEnded: true })
-  await closing
+  await within(closing, 'app.close()')
   t.same([app.sse.size, reasons], [0, ['shutdown']])
 })
 
-t.test('Should end streams that wait for an event, a source, or a hook', { timeout: 10_000 }, async (t) => {
+t.test('Should end streams that wait for an event, a source, or a hook', async (t) => {
   const app = await buildApp(t, { open: 'first-event' }, { forceCloseConnections: false })
   const probe = new Probe()
   const hook = deferred<void>()
@@ -130,20 +132,20 @@ t.test('Should end streams that wait for an event, a source, or a hook', { timeo
     return client
   })
   await probe.until(({ subscribed }) => subscribed === 2)
-  while (signals.length === 0) await immediate()
+  await waitUntil(() => signals.length > 0)
   await immediate()
   const closing = app.close()
   await probe.until(({ unsubscribed }) => unsubscribed === 2)
   t.same(signals.map(({ aborted }) => aborted), [true])
   hook.resolve()
-  await closing
+  await within(closing, 'app.close()')
   for (const client of clients) t.match(await received(t, client), /^HTTP\/1.1 200 OK\r\n[^]*:\n\n\r\n0\r\n\r\n$/)
   t.equal(app.sse.size, 0)
 })
 
-t.test('Should run after the application\'s hooks, and end what slips in', { timeout: 10_000 }, async (t) => {
+t.test('Should run after the application\'s hooks, and end what slips in', async (t) => {
   const app = Fastify({ return503OnClosing: false, forceCloseConnections: false })
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   const probe = new Probe()
   const hooks: string[] = []
   const slow = deferred<void>()
@@ -162,32 +164,37 @@ t.test('Should run after the application\'s hooks, and end what slips in', { tim
   await listen(app)
   const [early] = await openStreams(t, app, 1) as [RawClient]
   const closing = app.close()
-  await entered.promise
+  await within(entered.promise, 'the preClose hook')
   const [late] = await openStreams(t, app, 1) as [RawClient]
   t.equal(app.sse.size, 2)
   slow.resolve()
-  await closing
+  await within(closing, 'app.close()')
   for (const client of [early, late]) t.match(await received(t, client), /:\n\n[^]*data: bye\n\n\r\n0\r\n\r\n$/)
   t.same(hooks, ['before 1', 'after 2'])
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size], [2, 2, 0])
 })
 
-t.test('Should end at once a stream that slips in when all others have ended', { timeout: 10_000 }, async (t) => {
+t.test('Should end at once a stream that slips in when all others have ended', async (t) => {
   const server = { return503OnClosing: false, forceCloseConnections: false }
   const app = await buildApp(t, { shutdown: { retry: [10, 20] } }, server)
   const probe = new Probe()
+  const slow = deferred<string>()
+  app.get('/slow', () => slow.promise)
   app.get('/', (_request, reply) => reply.sse(probe.source))
   await listen(app)
   const client = new RawClient(app)
-  // Half a request keeps the connection from being idle.
-  client.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n')
-  await once(app.server, 'connection')
-  await immediate()
+  t.teardown(() => client.socket.destroy())
+  // An answer that is under way keeps the connection open.
+  client.get('/slow')
+  await once(app.server, 'request')
   const closing = app.close()
-  while (app.server.listening) await immediate()
-  client.socket.write('\r\n')
-  t.match(await received(t, client), /^HTTP\/1.1 200 OK\r\n[^]*retry: 3000\n\n[^]*retry: (?:1\d|20)\n\n\r\n0\r\n\r\n$/)
-  await closing
+  await waitUntil(() => !app.server.listening)
+  client.get('/')
+  await once(app.server, 'request')
+  slow.resolve('slow')
+  const text = await received(t, client)
+  t.match(text, /\r\n\r\nslowHTTP\/1.1 200 OK\r\n[^]*retry: 3000\n\n[^]*retry: (?:1\d|20)\n\n\r\n0\r\n\r\n$/)
+  await within(closing, 'app.close()')
   t.same([probe.subscribed, app.sse.size], [0, 0])
 })
 
@@ -198,7 +205,7 @@ t.test('Should give each client its own time to come back, and each opening the 
     app.get('/', (_request, reply) => reply.sse(probe.source))
     await listen(app)
     const clients = await openStreams(t, app, 40)
-    await app.close()
+    await within(app.close(), 'app.close()')
     const times = await Promise.all(clients.map(async (client) => {
       const matches = (await received(t, client)).matchAll(/retry: (\d+)\n\n/g)
       const [first, last, ...others] = Array.from(matches, (match) => Number(match[1]))
@@ -210,9 +217,9 @@ t.test('Should give each client its own time to come back, and each opening the 
   }
 })
 
-t.test('Should close where it is registered in scopes of their own', { timeout: 10_000 }, async (t) => {
+t.test('Should close where it is registered in scopes of their own', async (t) => {
   const app = Fastify({ forceCloseConnections: false })
-  t.teardown(() => app.close())
+  closeAtEnd(t, app)
   const probe = new Probe()
   const scopes: FastifyInstance[] = []
   const size = (): number => scopes.reduce((sum, scope) => sum + scope.sse.size, 0)
@@ -231,7 +238,7 @@ t.test('Should close where it is registered in scopes of their own', { timeout: 
   })
   await Promise.all(clients.map((client) => client.until(/:\n\n/)))
   t.equal(size(), 2)
-  await app.close()
+  await within(app.close(), 'app.close()')
   for (const client of clients) await received(t, client)
   t.same([probe.unsubscribed, size()], [2, 0])
 })

@@ -2,8 +2,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { MemoryEventLog } from '../../index.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
 import { READER_KINDS, readLog, settle } from '../fixtures/log-readers.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/waits.ts'
+
+limitEachTest()
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void

@@ -4,7 +4,7 @@ import { MemoryEventLog } from '../../index.ts'
 import type { EventLogGap, EventLogOptions, SseOptions } from '../../index.ts'
 import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Closings, KERNEL, Reader } from '../fixtures/slow.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/waits.ts'
 
 t.setTimeout(120_000)
 

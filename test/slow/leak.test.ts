@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
@@ -6,7 +5,7 @@ import type { Test } from 'tap'
 import { of } from 'rxjs'
 import type { FastifyInstance } from 'fastify'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, once, waitUntil } from '../fixtures/waits.ts'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -71,7 +70,7 @@ t.test('Should keep nothing of 2 000 clients that came and left', async (t) => {
     await connectAndLeave(app, '/observable', rounds / 2)
     await connectAndLeave(app, '/factory', rounds / 2)
     await probe.until(({ subscribed, unsubscribed }) => subscribed === unsubscribed)
-    while (app.sse.size > 0) await immediate()
+    await waitUntil(() => app.sse.size === 0)
     await immediate()
   }
   // What is made once, and code that gets compiled, is there after this.

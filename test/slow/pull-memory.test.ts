@@ -1,6 +1,9 @@
 import t from 'tap'
+import { limitEachTest } from '../fixtures/limits.ts'
 import { MeasuredServer } from '../fixtures/measured-server.ts'
 import { pullBytes } from '../fixtures/pull-bytes.ts'
+
+limitEachTest()
 
 t.setTimeout(120_000)
 

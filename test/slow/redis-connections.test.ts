@@ -6,6 +6,7 @@ import { buildApp, listen, portOf } from '../fixtures/app.ts'
 import { RedisServer, RedisWatch } from '../fixtures/redis.ts'
 import { PullClient, RecordingLogger, numbers } from '../fixtures/log-pull-client.ts'
 import { isMissing } from '../fixtures/tool.ts'
+import { waitUntil } from '../fixtures/waits.ts'
 import { RedisEventLog } from '../../lib/event-log/redis/event-log.ts'
 
 t.setTimeout(120_000)
@@ -61,7 +62,7 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     await others[0]?.append(1)
     t.same(await readers[0]?.take(1), [1])
     await Promise.all(readers.map((reader) => reader.leave()))
-    while (await watch.blocked() > 0);
+    await waitUntil(async () => await watch.blocked() === 0)
     await watch.forget()
     await Promise.all(others.map((log) => log.append(0)))
     t.equal(await watch.calls('xread'), 0)
@@ -117,21 +118,21 @@ t.test('The connections of logs on Redis', { skip: isMissing('redis-server') }, 
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
     const other = await redis.connect(t)
-    const told = new RecordingLogger()
-    const log = new RedisEventLog({ client, key: 'log', logger: told })
+    const logger = new RecordingLogger()
+    const log = new RedisEventLog({ client, key: 'log', logger })
     const early = new PullClient(t, log.after())
     const first = early.take(1)
     await watch.untilBlocked()
     await log.append(1)
     t.same(await first, [1])
     await early.leave()
-    while (await watch.blocked() > 0);
+    await waitUntil(async () => await watch.blocked() === 0)
     await other.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal'])
     const late = new PullClient(t, log.after())
     const second = late.take(1)
-    while (await (await RedisWatch.open(t, redis)).blocked() === 0);
+    await waitUntil(async () => await (await RedisWatch.open(t, redis)).blocked() > 0)
     await new RedisEventLog({ client: other, key: 'log' }).append(2)
     t.same(await second, [2])
-    t.same(told.warnings, [])
+    t.same(logger.warnings, [])
   })
 })

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import type { SseOverflow } from '../../index.ts'
 import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate } from '../fixtures/waits.ts'
 
 t.setTimeout(120_000)
 

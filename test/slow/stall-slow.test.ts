@@ -27,8 +27,8 @@ interface Result {
 }
 
 /** Runs the fixture where the network is its own: only there can the kernel's buffers be made small, and be cut off. */
-async function runInNamespace (mode: string, stallTimeout: number, watched: number): Promise<Result> {
-  const { stdout } = await run('unshare', ['-rn', process.execPath, script, mode, String(stallTimeout), String(watched)])
+async function runInNamespace (mode: string, stallTimeout: number, milliseconds: number): Promise<Result> {
+  const { stdout } = await run('unshare', ['-rn', process.execPath, script, mode, String(stallTimeout), String(milliseconds)], { timeout: 15_000 })
   return JSON.parse(stdout) as Result
 }
 

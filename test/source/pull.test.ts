@@ -1,31 +1,38 @@
-import { EventEmitter, once } from 'node:events'
-import { Readable } from 'node:stream'
+import { Readable, Transform, pipeline } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { SseOptions, SseSource } from '../../index.ts'
+import { MemoryEventLog } from '../../index.ts'
+import type { SseBufferOptions, SseOptions, SseOverflow, SseSource } from '../../index.ts'
 import { buildApp, listen, parse, portOf } from '../fixtures/app.ts'
 import { MeasuredServer } from '../fixtures/measured-server.ts'
 import { Closings, KERNEL, Reader } from '../fixtures/slow.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, waitUntil } from '../fixtures/waits.ts'
 
-/** 32 KiB: twice what a socket takes before it asks for a pause. */
-const VALUE = 'x'.repeat(2 ** 15)
+t.setTimeout(180_000)
+
+/** Sizes of values below and above the high-water mark of every socket: 16 KiB on Node 20, 64 KiB from Node 22 on. */
+const SIZES = [2 ** 13, 2 ** 17]
 const MIB = 2 ** 20
 
 /** What a test sees of a source that is pulled. */
-class Pulled extends EventEmitter {
+class Pulled {
   /** How often it was asked for a value. */
   asked = 0
   /** How many of them are waited for, and the most that ever were. */
   waiting = 0
   mostWaiting = 0
   end = Infinity
+  readonly #padding: string
+
+  /** Each value has about `size` bytes. */
+  constructor (size = 1000) {
+    this.#padding = 'x'.repeat(size)
+  }
 
   /** The next value: its number, and padding. */
   take (): string | undefined {
-    this.emit('asked')
-    return this.asked++ < this.end ? `${this.asked - 1} ${VALUE}` : undefined
+    return this.asked++ < this.end ? `${this.asked - 1} ${this.#padding}` : undefined
   }
 
   async takeLater (): Promise<string | undefined> {
@@ -34,10 +41,6 @@ class Pulled extends EventEmitter {
     await immediate()
     this.waiting--
     return this.take()
-  }
-
-  async untilAsked (times: number): Promise<void> {
-    while (this.asked < times) await once(this, 'asked')
   }
 }
 
@@ -99,26 +102,133 @@ async function settle (pulled: Pulled): Promise<void> {
 
 for (const [name, { ahead = 0, make }] of Object.entries(KINDS)) {
   t.test(`Should read no more of ${name} than the client and the buffers take, and go on when it does`, async (t) => {
-    const pulled = new Pulled()
-    const { app, closings, port } = await serve(t, make(pulled), { buffer: { maxBytes: 1 } })
-    const client = await Reader.open(t, port)
-    await client.read(MIB)
-    await settle(pulled)
-    const asked = pulled.asked
-    t.ok(asked * VALUE.length >= MIB, `${asked} values were read`)
-    t.ok(asked * VALUE.length <= client.bytes + KERNEL + (ahead + 4) * VALUE.length, `${asked} values were read`)
-    t.ok(pulled.mostWaiting <= 1, 'one at a time')
+    for (const size of SIZES) {
+      const pulled = new Pulled(size)
+      const { app, closings, port } = await serve(t, make(pulled), { buffer: { maxBytes: 1 } })
+      const client = await Reader.open(t, port)
+      await client.read(MIB)
+      await settle(pulled)
+      const asked = pulled.asked
+      t.ok(asked * size >= MIB, `${asked} values of ${size} were read`)
+      t.ok(asked * size <= client.bytes + KERNEL + (ahead + 4) * size, `${asked} values of ${size} were read`)
+      t.ok(pulled.mostWaiting <= 1, 'one at a time')
 
-    await client.read(KERNEL)
-    await settle(pulled)
-    t.ok(pulled.asked > asked, 'it went on')
-    pulled.end = pulled.asked + 10
-    await client.readAll()
-    t.ok(client.isComplete)
-    t.same(client.data.map((text) => Number.parseInt(text, 10)), Array.from({ length: pulled.end }, (_item, index) => index))
-    const { reason, events, dropped } = await closings.first()
-    t.same([reason, events, dropped, app.sse.size], ['complete', pulled.end, 0, 0])
+      await client.read(KERNEL)
+      await settle(pulled)
+      t.ok(pulled.asked > asked, 'it went on')
+      pulled.end = pulled.asked + 10
+      await client.readAll()
+      t.ok(client.isComplete)
+      t.same(client.data.map((text) => Number.parseInt(text, 10)), Array.from({ length: pulled.end }, (_item, index) => index))
+      const { reason, events, dropped } = await closings.first()
+      t.same([reason, events, dropped, app.sse.size], ['complete', pulled.end, 0, 0])
+    }
   })
+}
+
+/** A stream that an `onSend` hook puts between: it has a high-water mark of its own, and takes nothing while it is shut. */
+class Gate extends Transform {
+  #pass: (() => void) | null = null
+  #isShut = false
+
+  constructor (highWaterMark: number) {
+    super({ writableHighWaterMark: highWaterMark })
+  }
+
+  override _transform (chunk: unknown, _encoding: string, done: (error: null, chunk: unknown) => void): void {
+    const pass = (): void => done(null, chunk)
+    if (this.#isShut) this.#pass = pass
+    else pass()
+  }
+
+  shut (): void {
+    this.#isShut = true
+  }
+
+  open (): void {
+    this.#isShut = false
+    this.#pass?.()
+    this.#pass = null
+  }
+}
+
+const OVERFLOWS: Readonly<Record<string, SseOverflow>> = {
+  disconnect: 'disconnect',
+  'drop-oldest': 'drop-oldest',
+  'drop-newest': 'drop-newest',
+  latest: { latest: () => 'one key for all' }
+}
+
+/** Sources that give their values in bursts, the next one in a later turn than it is asked for. */
+const BURSTS: Readonly<Record<string, (pulled: Pulled) => SseSource>> = {
+  'an async generator': (pulled) => (async function * () {
+    for (let value = pulled.take(); value !== undefined; value = pulled.take()) {
+      if (pulled.asked % 5 === 0) await immediate()
+      yield value
+    }
+  })(),
+  'a stream of objects': (pulled) => KINDS['a stream of objects']?.make(pulled) ?? [],
+  'a web stream': (pulled) => KINDS['a web stream']?.make(pulled) ?? [],
+  'an event log': (pulled) => {
+    const log = new MemoryEventLog({ from: 'start', maxBytes: 64 * MIB, maxEvents: 10_000 })
+    for (let value = pulled.take(); value !== undefined; value = pulled.take()) void log.append(value)
+    return log
+  }
+}
+
+interface Pauses {
+  readonly make: (pulled: Pulled) => SseSource
+  readonly buffer: SseBufferOptions
+  readonly size: number
+  readonly highWaterMark: number
+}
+
+/** Streams to a client that is paused each time when the destination is full, and goes on; gives what came of it. */
+async function streamWithPauses (t: Test, { make, buffer, size, highWaterMark }: Pauses) {
+  const count = Math.min(3000, Math.max(12, Math.ceil(MIB / 2 / size)))
+  const pulled = new Pulled(size)
+  pulled.end = count
+  const source = make(pulled)
+  const gate = new Gate(highWaterMark)
+  const closings = new Closings()
+  const app = await buildApp(t)
+  app.addHook('onSend', async (_request, _reply, payload) => pipeline(payload as Readable, gate, () => {}))
+  app.get('/', (_request, reply) => reply.sse(source, { buffer, onClose: closings.onClose }))
+  await listen(app)
+  const client = await Reader.open(t, portOf(app))
+  const isOver = (): boolean => client.events.length === count || client.isClosed
+  while (!isOver()) {
+    gate.shut()
+    await waitUntil(() => gate.writableNeedDrain || pulled.asked > count || isOver())
+    // What has been asked for comes.
+    for (let i = 0; i < 3; i++) await immediate()
+    gate.open()
+    await waitUntil(() => gate.writableLength === 0 || isOver())
+    await immediate()
+  }
+  const isWhole = client.data.every((text, index) => Number.parseInt(text, 10) === index)
+  client.response.destroy()
+  const { reason, dropped, events } = await closings.first()
+  await app.close()
+  return { count, received: client.events.length, isWhole, reason, dropped, events }
+}
+
+for (const [name, make] of Object.entries(BURSTS)) {
+  for (const [policy, overflow] of Object.entries(OVERFLOWS)) {
+    t.test(`Should hold no value of ${name} against maxBytes, however often its client pauses: ${policy}`, async (t) => {
+      for (const maxBytes of [2 ** 13, 2 ** 16, MIB]) {
+        for (const size of [100, 10_000, 100_000]) {
+          for (const highWaterMark of [2 ** 14, 2 ** 16]) {
+            const { count, isWhole, ...outcome } = await streamWithPauses(t, { make, buffer: { maxBytes, overflow }, size, highWaterMark })
+            const expected = { received: count, dropped: 0, events: count }
+            t.match(outcome, expected, `maxBytes ${maxBytes}, ${count} values of ${size}, mark ${highWaterMark}`)
+            t.not(outcome.reason, 'overflow')
+            t.ok(isWhole, 'all in order')
+          }
+        }
+      }
+    })
+  }
 }
 
 t.test('Should send what a promise gives', async (t) => {

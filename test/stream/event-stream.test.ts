@@ -1,23 +1,24 @@
-import { getEventListeners, once } from 'node:events'
+import { getEventListeners } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import { EMPTY, concat, of, throwError } from 'rxjs'
 import { RawClient, parse } from '../fixtures/app.ts'
 import { Clock } from '../fixtures/clock.ts'
-import { bodyOf, immediate, openOneRoute } from '../fixtures/one-route.ts'
+import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
 import type { OneRoute, OneRouteOptions } from '../fixtures/one-route.ts'
+import { immediate, once } from '../fixtures/waits.ts'
 
 const NOTHING_YET = ''
 
 /** Opens the stream on a clock that stands. */
 async function openWithClock (t: Test, options: OneRouteOptions): Promise<OneRoute & { clock: Clock }> {
-  const watched = await openOneRoute(t, options)
+  const route = await openOneRoute(t, options)
   const clock = new Clock(t)
-  watched.client.get('/')
-  await watched.probe.until(({ subscribed }) => subscribed === 1)
+  route.client.get('/')
+  await route.probe.until(({ subscribed }) => subscribed === 1)
   clock.turn()
-  await watched.client.until(/:\n\n/)
-  return { ...watched, clock }
+  await route.client.until(/:\n\n/)
+  return { ...route, clock }
 }
 
 /** Everything that was on its way when this was called has arrived. */
@@ -115,10 +116,10 @@ t.test('A heartbeat', async (t) => {
 
 t.test('With open: \'first-event\'', async (t) => {
   t.test('Should send no head before the first event', async (t) => {
-    const watched = await openOneRoute(t, { open: 'first-event' })
-    const { app, client, probe } = watched
+    const route = await openOneRoute(t, { open: 'first-event' })
+    const { app, client, probe } = route
     client.get('/')
-    await settle(watched)
+    await settle(route)
     t.equal(client.text, NOTHING_YET)
     t.equal(app.sse.size, 1)
     probe.next('first')
@@ -128,10 +129,10 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should send the head and the end where the source completes without an event', async (t) => {
-    const watched = await openOneRoute(t, { open: 'first-event' })
-    const { client, probe, reasons } = watched
+    const route = await openOneRoute(t, { open: 'first-event' })
+    const { client, probe, reasons } = route
     client.get('/')
-    await settle(watched)
+    await settle(route)
     t.equal(client.text, NOTHING_YET)
     probe.complete()
     await client.until(/\r\n0\r\n\r\n$/)
@@ -141,10 +142,10 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should let the error handler answer where the source fails without an event', async (t) => {
-    const watched = await openOneRoute(t, { open: 'first-event' })
-    const { app, client, probe, reasons } = watched
+    const route = await openOneRoute(t, { open: 'first-event' })
+    const { app, client, probe, reasons } = route
     client.get('/')
-    await settle(watched)
+    await settle(route)
     probe.error(Object.assign(new Error('teapot'), { statusCode: 418 }))
     await client.until(/"message":"teapot"/)
     t.match(client.text, /^HTTP\/1.1 418 /)
@@ -152,12 +153,12 @@ t.test('With open: \'first-event\'', async (t) => {
   })
 
   t.test('Should release the source when the client does not wait for it', async (t) => {
-    const watched = await openOneRoute(t, { open: 'first-event' })
-    const { app, client, probe, atClose, reasons } = watched
+    const route = await openOneRoute(t, { open: 'first-event' })
+    const { app, client, probe, atClose, reasons } = route
     client.get('/')
-    await settle(watched)
+    await settle(route)
     client.socket.destroy()
-    t.equal(await atClose, 1)
+    t.equal(await atClose(), 1)
     t.same([probe.unsubscribed, app.sse.size, reasons], [1, 0, []])
   })
 })

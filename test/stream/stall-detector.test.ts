@@ -1,5 +1,4 @@
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { Test } from 'tap'
@@ -11,7 +10,7 @@ import { Clock } from '../fixtures/clock.ts'
 import { Http2Client, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
 import { Closings, Reader, fillKernel, stall } from '../fixtures/slow.ts'
-import { immediate } from '../fixtures/one-route.ts'
+import { immediate, once } from '../fixtures/waits.ts'
 
 const MIB = 2 ** 20
 const STALL_TIMEOUT = 500

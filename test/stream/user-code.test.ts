@@ -1,8 +1,8 @@
-import { once } from 'node:events'
 import t from 'tap'
 import type { SseCloseReason, SseSummary } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
-import { bodyOf, immediate } from '../fixtures/one-route.ts'
+import { bodyOf } from '../fixtures/one-route.ts'
+import { once, waitUntil } from '../fixtures/waits.ts'
 
 const FAILURE = new Error('the source has failed')
 
@@ -57,7 +57,7 @@ for (const { reason, isClean, end } of ENDINGS) {
     await probe.until(({ unsubscribed }) => unsubscribed === 1)
     if (isClean) await client.until(/\r\n0\r\n\r\n$/)
     else if (!client.socket.closed) await once(client.socket, 'close')
-    while (app.sse.size > 0) await immediate()
+    await waitUntil(() => app.sse.size === 0)
 
     t.same(calls.slice(2), ['plugin onClose /', 'call onClose /'])
     const { body, isEnded } = bodyOf(client.text)
@@ -93,7 +93,7 @@ t.test('Should count heartbeats as bytes, and not as events', async (t) => {
   await client.until(/(?::\n\n[^:]*){3}/)
   probe.complete()
   await client.until(/\r\n0\r\n\r\n$/)
-  while (app.sse.size > 0) await immediate()
+  await waitUntil(() => app.sse.size === 0)
   const { body } = bodyOf(client.text)
   t.match(body, /^(?::\n\n){3,}$/)
   t.match(summaries, [{ reason: 'complete', events: 0, bytes: body.length }])
