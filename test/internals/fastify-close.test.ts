@@ -1,13 +1,10 @@
-import t from 'tap'
 import { listen } from '../fixtures/app.ts'
+import { fact } from '../fixtures/fact.ts'
 import { buildBare } from '../fixtures/payload.ts'
 
 // What this plugin knows of how Fastify closes: addLastPreClose() and Registry.close() rely on it.
 
-/** A fact changes with Fastify, not with the machine: it is told at once, and never waited for. */
-const LIMIT = { timeout: 2000 }
-
-t.test('Fastify takes a preClose hook within onReady, and runs it after those of the application', LIMIT, async (t) => {
+fact('Fastify takes a preClose hook within onReady, and runs it after those of the application', async (t) => {
   const app = buildBare(t)
   const order: string[] = []
   app.register(async (scope) => {
@@ -23,7 +20,7 @@ t.test('Fastify takes a preClose hook within onReady, and runs it after those of
 })
 
 // Those that take the hook within onReady keep it in the same list, so that those that do not can be given it there.
-t.test('Fastify keeps the preClose hooks of an instance in the lists under fastify.hooks', LIMIT, async (t) => {
+fact('Fastify keeps the preClose hooks of an instance in the lists under fastify.hooks', async (t) => {
   const app = buildBare(t)
   app.addHook('onReady', async () => { app.addHook('preClose', doNothing) })
   await app.ready()
@@ -33,7 +30,7 @@ t.test('Fastify keeps the preClose hooks of an instance in the lists under fasti
   t.type(lists?.add, 'function')
 })
 
-t.test('Fastify answers 503 while preClose hooks run, so that none of them may take time', LIMIT, async (t) => {
+fact('Fastify answers 503 while preClose hooks run, so that none of them may take time', async (t) => {
   const app = buildBare(t)
   let status = 0
   app.addHook('preClose', async () => { status = (await fetch(url)).status })

@@ -1,16 +1,13 @@
 import { once } from 'node:events'
-import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import { RawClient, listen } from '../fixtures/app.ts'
+import { fact } from '../fixtures/fact.ts'
 import { Logs } from '../fixtures/logs.ts'
 import { deferred } from '../fixtures/one-route.ts'
 import { Payload, buildBare, valueOf } from '../fixtures/payload.ts'
 
 // What this plugin knows of how Fastify sends a payload that has a pipe: lib/reply/held-reply.ts relies on it.
-
-/** A fact changes with Fastify, not with the machine: it is told at once, and never waited for. */
-const LIMIT = { timeout: 2000 }
 
 /** A route that answers with a payload. */
 function answering (t: Test, payload: Payload, logs = new Logs()): FastifyInstance {
@@ -19,7 +16,7 @@ function answering (t: Test, payload: Payload, logs = new Logs()): FastifyInstan
   return app
 }
 
-t.test('Fastify runs the onSend hooks with a payload that has a pipe, then calls pipe(reply.raw)', LIMIT, async (t) => {
+fact('Fastify runs the onSend hooks with a payload that has a pipe, then calls pipe(reply.raw)', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   app.addHook('onSend', async (_request, reply, sent) => {
@@ -39,7 +36,7 @@ t.test('Fastify runs the onSend hooks with a payload that has a pipe, then calls
   t.ok(isRaw)
 })
 
-t.test('Fastify sets the headers on the response before it calls pipe', LIMIT, async (t) => {
+fact('Fastify sets the headers on the response before it calls pipe', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   let header: unknown
@@ -54,7 +51,7 @@ t.test('Fastify sets the headers on the response before it calls pipe', LIMIT, a
   t.equal(header, 'set')
 })
 
-t.test('Fastify listens to the payload, then to the response, then calls pipe, with nothing between', LIMIT, async (t) => {
+fact('Fastify listens to the payload, then to the response, then calls pipe, with nothing between', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   const order: string[] = []
@@ -71,7 +68,7 @@ t.test('Fastify listens to the payload, then to the response, then calls pipe, w
 })
 
 // So that they may be removed: two kilobytes a connection.
-t.test('Fastify needs none of the listeners that it adds to the payload and then to the response', LIMIT, async (t) => {
+fact('Fastify needs none of the listeners that it adds to the payload and then to the response', async (t) => {
   const payload = new Payload()
   const logs = new Logs()
   const app = answering(t, payload, logs)
@@ -99,7 +96,7 @@ t.test('Fastify needs none of the listeners that it adds to the payload and then
   t.same(logs.alarms, [])
 })
 
-t.test('Fastify takes a payload that has emitted end for whole, and leaves it alone when the client leaves', LIMIT, async (t) => {
+fact('Fastify takes a payload that has emitted end for whole, and leaves it alone when the client leaves', async (t) => {
   const payload = new Payload()
   const logs = new Logs()
   const app = answering(t, payload, logs)
@@ -119,7 +116,7 @@ t.test('Fastify takes a payload that has emitted end for whole, and leaves it al
   t.notOk(logs.lines.some(({ msg }) => msg.includes('premature')))
 })
 
-t.test('Fastify destroys a payload that has not ended when the client leaves', LIMIT, async (t) => {
+fact('Fastify destroys a payload that has not ended when the client leaves', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   payload.onPipe = (destination) => { destination.write('begun') }
@@ -136,7 +133,7 @@ t.test('Fastify destroys a payload that has not ended when the client leaves', L
   await destroyed
 })
 
-t.test('Fastify answers by an error handler when a payload emits an error in pipe', LIMIT, async (t) => {
+fact('Fastify answers by an error handler when a payload emits an error in pipe', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   app.setErrorHandler((error: Error, _request, reply) => reply.code(418).send(error.message))
@@ -144,13 +141,13 @@ t.test('Fastify answers by an error handler when a payload emits an error in pip
   t.match(await app.inject('/'), { statusCode: 418, payload: 'in pipe' })
 })
 
-t.test('Fastify calls resume, and not pipe, on an automatic HEAD route', LIMIT, async (t) => {
+fact('Fastify calls resume, and not pipe, on an automatic HEAD route', async (t) => {
   const payload = new Payload()
   await answering(t, payload).inject({ method: 'HEAD', url: '/' })
   t.same(payload.calls, ['resume'])
 })
 
-t.test('Fastify calls resume, and not pipe, where an onSend hook has made it a 204', LIMIT, async (t) => {
+fact('Fastify calls resume, and not pipe, where an onSend hook has made it a 204', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   app.addHook('onSend', async (_request, reply) => { reply.code(204) })
@@ -158,7 +155,7 @@ t.test('Fastify calls resume, and not pipe, where an onSend hook has made it a 2
   t.same(payload.calls, ['resume'])
 })
 
-t.test('Fastify says { end: false } to pipe where it sends trailers, and ends the response when the payload emits end', LIMIT, async (t) => {
+fact('Fastify says { end: false } to pipe where it sends trailers, and ends the response when the payload emits end', async (t) => {
   const payload = new Payload()
   const app = buildBare(t)
   let trailers: unknown = null
@@ -179,7 +176,7 @@ t.test('Fastify says { end: false } to pipe where it sends trailers, and ends th
   t.not(trailers, null)
 })
 
-t.test('Fastify keeps null under fastify.reply.trailers where a reply has none', LIMIT, async (t) => {
+fact('Fastify keeps null under fastify.reply.trailers where a reply has none', async (t) => {
   const payload = new Payload()
   const app = answering(t, payload)
   let trailers: unknown

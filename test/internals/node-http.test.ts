@@ -7,15 +7,12 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { PassThrough, pipeline } from 'node:stream'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import t from 'tap'
 import type { Test } from 'tap'
+import { fact } from '../fixtures/fact.ts'
 import { deferred } from '../fixtures/one-route.ts'
 import { Payload } from '../fixtures/payload.ts'
 
 // What this plugin knows of Node's HTTP servers: lib/stream/writer.ts and lib/reply rely on it.
-
-/** A fact changes with Node, not with the machine: it is told at once, and never waited for. */
-const LIMIT = { timeout: 2000 }
 
 async function listening (t: Test, server: Server): Promise<number> {
   t.teardown(() => server.close())
@@ -37,13 +34,13 @@ function socketOf (response: ServerResponse): Socket {
   return response.socket
 }
 
-t.test('Node\'s write of a response is recognised by its source text', LIMIT, async (t) => {
+fact('Node\'s write of a response is recognised by its source text', async (t) => {
   const source = Function.prototype.toString.call(OutgoingMessage.prototype.write)
   t.match(source, /write_\(this/, 'the direct way to the socket is taken')
   t.match(source, /^function write\(/, 'and if not, one that is not Node\'s is told from one that is unknown')
 })
 
-t.test('A chunked response has as many bytes waiting as its socket, once its head and a chunk are written', LIMIT, async (t) => {
+fact('A chunked response has as many bytes waiting as its socket, once its head and a chunk are written', async (t) => {
   const { promise: lengths, resolve } = deferred<[number, number]>()
   await requesting(t, (_request, response) => {
     response.write(':\n')
@@ -57,7 +54,7 @@ t.test('A chunked response has as many bytes waiting as its socket, once its hea
 })
 
 // Node 20 holds them back in the socket; later ones in the response, and the direct way would overtake them.
-t.test('Bytes that a response holds back are in its socket, or make it have more of them waiting', LIMIT, async (t) => {
+fact('Bytes that a response holds back are in its socket, or make it have more of them waiting', async (t) => {
   const client = await requesting(t, (_request, response) => {
     response.setHeader('connection', 'close')
     response.write('a')
@@ -73,7 +70,7 @@ t.test('Bytes that a response holds back are in its socket, or make it have more
   t.equal((await text(client)).replace(/^.*\r\n\r\n1/s, '').replaceAll(/[\r\n\d]/g, ''), 'abc')
 })
 
-t.test('A chunk that is written to the socket itself arrives between those of its response', LIMIT, async (t) => {
+fact('A chunk that is written to the socket itself arrives between those of its response', async (t) => {
   const client = await requesting(t, (_request, response) => {
     response.setHeader('connection', 'close')
     response.write('a')
@@ -86,7 +83,7 @@ t.test('A chunk that is written to the socket itself arrives between those of it
   t.match(await text(client), /\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n$/)
 })
 
-t.test('A response behind another of its connection has no socket yet, and its request has one that closes', LIMIT, async (t) => {
+fact('A response behind another of its connection has no socket yet, and its request has one that closes', async (t) => {
   const requests: IncomingMessage[] = []
   const responses: ServerResponse[] = []
   const { promise: both, resolve } = deferred<void>()
@@ -103,7 +100,7 @@ t.test('A response behind another of its connection has no socket yet, and its r
   await closed
 })
 
-t.test('Node sets a timeout of its own when a response has ended, and takes it back with the next request', LIMIT, async (t) => {
+fact('Node sets a timeout of its own when a response has ended, and takes it back with the next request', async (t) => {
   const timeouts: Array<number | undefined> = []
   const { promise: over, resolve } = deferred<void>()
   const client = await requesting(t, (request, response) => {
@@ -121,7 +118,7 @@ t.test('Node sets a timeout of its own when a response has ended, and takes it b
   t.same([before ?? 0, after], [0, 0])
 })
 
-t.test('pipeline() calls pipe with { end: false } on what is no Readable, and listens for its end', LIMIT, async (t) => {
+fact('pipeline() calls pipe with { end: false } on what is no Readable, and listens for its end', async (t) => {
   const payload = new Payload()
   payload.onPipe = (destination) => {
     destination.write('piped')
@@ -133,7 +130,7 @@ t.test('pipeline() calls pipe with { end: false } on what is no Readable, and li
   t.same([payload.calls, payload.options], [['pipe'], { end: false }])
 })
 
-t.test('A connection listener that is put first hears of a socket before Node makes an HTTP/2 session on it', LIMIT, async (t) => {
+fact('A connection listener that is put first hears of a socket before Node makes an HTTP/2 session on it', async (t) => {
   const server = createHttp2Server()
   const order: string[] = []
   const { promise: made, resolve } = deferred<void>()

@@ -5,12 +5,10 @@ import { fileURLToPath } from 'node:url'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { of } from 'rxjs'
-import t from 'tap'
 import sse from '../../index.ts'
 import { findReplyKeys } from '../../lib/reply/fastify-internals.ts'
 import { buildApp } from '../fixtures/app.ts'
-
-const LIMIT = { timeout: 2000 }
+import { fact } from '../fixtures/fact.ts'
 
 const require = createRequire(import.meta.url)
 const modules = realpathSync(fileURLToPath(new URL('../../../node_modules', import.meta.url)))
@@ -20,14 +18,14 @@ function copyFastify (folder: string, alter: (symbols: string) => string = (symb
   for (const name of ['package.json', 'fastify.js', 'lib']) {
     cpSync(join(modules, 'fastify', name), join(folder, 'fastify', name), { recursive: true })
   }
-  symlinkSync(modules, join(folder, 'node_modules'))
+  symlinkSync(modules, join(folder, 'node_modules'), 'junction')
   const file = join(folder, 'fastify', 'lib', 'symbols.js')
   const before = readFileSync(file, 'utf8')
   writeFileSync(file, alter(before))
   return require(join(folder, 'fastify')) as typeof Fastify
 }
 
-t.test('Should register with a copy of Fastify, whose symbols are its own', LIMIT, async (t) => {
+fact('Should register with a copy of Fastify, whose symbols are its own', async (t) => {
   const app = copyFastify(t.testdir())()
   t.teardown(() => app.close())
   await app.register(sse)
@@ -38,7 +36,7 @@ t.test('Should register with a copy of Fastify, whose symbols are its own', LIMI
 })
 
 for (const name of ['fastify.Reply', 'fastify.reply.isError', 'fastify.reply.nextErrorHandler', 'fastify.reply.trailers']) {
-  t.test(`Should refuse to register with a Fastify that has no ${name}`, LIMIT, async (t) => {
+  fact(`Should refuse to register with a Fastify that has no ${name}`, async (t) => {
     const app = copyFastify(t.testdir(), (symbols) => symbols.replace(`Symbol('${name}')`, "Symbol('renamed')"))()
     t.teardown(() => app.close())
     await t.rejects(async () => app.register(sse), {
@@ -48,7 +46,7 @@ for (const name of ['fastify.Reply', 'fastify.reply.isError', 'fastify.reply.nex
   })
 }
 
-t.test('Should say why a reply could not be asked', LIMIT, async (t) => {
+fact('Should say why a reply could not be asked', async (t) => {
   class Reply {
     send (): void { throw new Error('changed') }
   }
@@ -56,7 +54,7 @@ t.test('Should say why a reply could not be asked', LIMIT, async (t) => {
   t.throws(() => findReplyKeys(app), { code: 'FST_SSE_UNSUPPORTED_FASTIFY', cause: { message: 'changed' } })
 })
 
-t.test('Should name the newest Fastify that it was tried with', LIMIT, async (t) => {
+fact('Should name the newest Fastify that it was tried with', async (t) => {
   const app = { version: '5.99.0' } as unknown as FastifyInstance
   const { version } = Fastify()
   t.throws(() => findReplyKeys(app), { message: `Fastify 5.0.0 to ${version} has it` })
