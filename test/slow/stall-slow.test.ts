@@ -32,27 +32,17 @@ async function runInNamespace (mode: string, stallTimeout: number, milliseconds:
   return JSON.parse(stdout) as Result
 }
 
-/** For `skip`: the reason where no network namespace can be made. */
-async function cannotUnshare (): Promise<string | false> {
-  const missing = isMissing('unshare') || isMissing('ip')
-  if (missing !== false) return missing
-  try {
-    await run('unshare', ['-rn', 'ip', 'link', 'set', 'lo', 'up'])
-    return false
-  } catch {
-    return 'network namespaces are not allowed here'
-  }
-}
+const cannotUnshare = isMissing('unshare') || isMissing('ip')
 
 t.jobs = 3
 
-t.test('Should not drop a slow but live client that is owed one event of 4 MiB', { skip: await cannotUnshare() }, async (t) => {
+t.test('Should not drop a slow but live client that is owed one event of 4 MiB', { skip: cannotUnshare }, async (t) => {
   const { reason, received, open } = await runInNamespace('slow', STALL_TIMEOUT, WATCHED)
   t.same([reason, open], [null, 1])
   t.ok(received > 3 * PORTION * 10 && received < FOUR_MIB / 2, `${received} bytes`)
 })
 
-t.test('Should drop a client that was cut off', { skip: await cannotUnshare() }, async (t) => {
+t.test('Should drop a client that was cut off', { skip: cannotUnshare }, async (t) => {
   const { reason, isReleased, open } = await runInNamespace('cut', 500, WATCHED)
   t.same([reason, isReleased, open], ['stalled', true, 0])
 })
