@@ -1,7 +1,7 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { from, interval, map, merge, of, Subject } from 'rxjs'
 import type { Observable } from 'rxjs'
-import type { MessageEvent, SseEvents, SseSource, SseValue } from '../../index.ts'
+import type { EventLog, MessageEvent, SseEvents, SseSource, SseValue } from '../../index.ts'
 import { expectType } from './expect.ts'
 import type { Equal } from './expect.ts'
 
@@ -69,6 +69,40 @@ export function events (market: Market): void {
   // @ts-expect-error: a value of no event
   all.push('text')
 }
+
+/** `event` for `type`, the commonest slip. */
+export function slips (reply: FastifyReply, app: FastifyInstance, log: EventLog): void {
+  // @ts-expect-error: the name of an event is its type
+  void ({ event: 'tick' } satisfies MessageEvent)
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of({ event: 'tick', data: 1 }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse<Tick>(of({ event: 'tick', data: { price: 1 } }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(merge(of({ data: 1 }), interval(1).pipe(map((data) => ({ event: 'tick', data })))))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse([{ event: 'tick', data: 1 }])
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(async function * () { yield { event: 'tick', data: 1 } })
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(async () => of({ event: 'tick', data: 1 }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of(1), { heartbeat: { interval: 1000, message: { event: 'ping', data: null } } })
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of(1), { onError: () => ({ event: 'failed', data: null }) })
+  // @ts-expect-error: the name of an event is its type
+  app.get<{ Reply: SseSource<Tick> }>('/', { sse: true }, () => of({ event: 'tick', data: { price: 1 } }))
+  // @ts-expect-error: the name of an event is its type
+  void log.append({ event: 'tick', data: 1 })
+
+  reply.sse(of({ data: { event: 'tick' } }))
+  reply.sse<{ event: string }>(of({ type: 'tick', data: { event: 'tick' } }))
+  reply.sse<Message>(of({ data: 1, id: 1, type: 'tick', retry: 1, comment: 'a' }))
+  expectType<Equal<SseValue<Message>, Message>>()
+}
+
+/** A type of messages that another has declared, without the member that forbids `event`. */
+interface Message { data: number, id: number, type: string, retry: number, comment: string }
 
 /** `reply.sse<T>()`, where T is the type of `data`. */
 export function data (reply: FastifyReply, ticks: Observable<Tick>, rows: Observable<Row>): void {
