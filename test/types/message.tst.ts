@@ -7,10 +7,10 @@ import type { Equal } from './expect.ts'
 
 interface Tick { price: number }
 interface Trade { price: number, quantity: number }
-/** Data that has names of a message's fields. */
+/** A type of `data` with members that are called like fields of a message. */
 interface Row { id: number, type: string, data: string }
 
-/** NestJS's. */
+/** A message of NestJS. */
 declare const nestMessage: { data: string | object, id?: string, type?: string, retry?: number }
 
 type Market = SseEvents<{ tick: Tick, trade: Trade, note: string, message: { text: string }, reset: undefined }>
@@ -70,7 +70,7 @@ export function events (market: Market): void {
   all.push('text')
 }
 
-/** `event` for `type`, the commonest slip. */
+/** Checks that `event` for `type`, the commonest slip, does not compile. */
 export function slips (reply: FastifyReply, app: FastifyInstance, log: EventLog): void {
   // @ts-expect-error: the name of an event is its type
   void ({ event: 'tick' } satisfies MessageEvent)
@@ -101,10 +101,10 @@ export function slips (reply: FastifyReply, app: FastifyInstance, log: EventLog)
   expectType<Equal<SseValue<Message>, Message>>()
 }
 
-/** A type of messages that another has declared, without the member that forbids `event`. */
+/** A type of messages that a user has declared, without a member `event`. */
 interface Message { data: number, id: number, type: string, retry: number, comment: string }
 
-/** `reply.sse<T>()`, where T is the type of `data`. */
+/** Checks `reply.sse<T>()`, where `T` is the type of `data`. */
 export function data (reply: FastifyReply, ticks: Observable<Tick>, rows: Observable<Row>): void {
   reply.sse<Tick>(ticks.pipe(map((tick) => ({ data: tick, type: 'tick', id: 1 }))))
   reply.sse<Tick>(merge(ticks.pipe(map((data) => ({ data }))), of({ retry: 1 }, { comment: 'a' })))
@@ -137,7 +137,7 @@ export function data (reply: FastifyReply, ticks: Observable<Tick>, rows: Observ
   reply.sse<Tick>(Promise.resolve(of({ data: 'text' })))
 }
 
-/** `reply.sse<T>()`, where T is the type of the messages. */
+/** Checks `reply.sse<T>()`, where `T` is the type of the messages. */
 export function named (reply: FastifyReply, ticks: Observable<Tick>, trades: Observable<Trade>): void {
   reply.sse<Market>(ticks.pipe(map((tick) => ({ type: 'tick', data: tick }))))
   reply.sse<Market>(merge(
