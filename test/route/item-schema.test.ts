@@ -8,6 +8,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Type } from 'typebox'
 import sse, { sseTransformObject } from '../../index.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 const V32: FastifyDynamicSwaggerOptions['openapi'] & {} = { openapi: '3.2.0' }
 

@@ -3,6 +3,9 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from '../../lib/wire/encode.ts'
 import type { Serializer } from '../../lib/wire/encode.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 /** Gives the text of a value's frame. */
 function write (value: unknown, serializer: Serializer = JSON.stringify): string | null {

@@ -6,6 +6,9 @@ import { compareStreamIds } from '../../../lib/event-log/redis/entry-id.ts'
 import { RedisServer } from '../../fixtures/redis.ts'
 import type { Client } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
+import { limitEachTest } from '../../fixtures/limits.ts'
+
+limitEachTest()
 
 t.setTimeout(120_000)
 
