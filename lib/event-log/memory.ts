@@ -13,15 +13,15 @@ import { LogRange } from './range.ts'
 import { Ring } from './ring.ts'
 
 /**
- * An event log in the memory of one process, from which browsers resume after a lost connection. It holds the newest
- * events within `maxEvents`, `maxBytes` and `maxAge`.
+ * An event log in the memory of one process, from which browsers resume after a lost connection (WHATWG HTML, 9.2.4).
+ * It holds the newest events within `maxEvents`, `maxBytes` and `maxAge`.
  *
  * An event's id is `<name>-<number>`: the name is random for each log, the number rises by one. An id of another log,
  * or of this one before the process was restarted, is recognised, and its reader begins with a gap.
  *
- * A slow client is read for at its own speed, and holds up neither the log nor other readers. If it falls behind what
- * the log holds, it gets a gap and goes on with the oldest event. The log has nothing to close: it is freed with the
- * last reference to it.
+ * Events are read at the speed of each client: a slow one delays neither the log nor other readers. If it falls behind
+ * what the log holds, it gets a gap and goes on with the oldest event. A stream ends when its client leaves or the
+ * server closes. The log itself has nothing to close, and is freed with the last reference to it.
  *
  * @param options the log's bounds, where a reader without an id begins, and what a gap sends
  * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` if the options are wrong
@@ -137,14 +137,14 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     return `${this.#name}-${position + 1}`
   }
 
-  /** The position of the event with this id, or `NaN` if the log gives no such ids. */
+  /** The position of the event with this id, or `NaN` if the id has not the form of this log's ids. */
   #positionOf (id: string): number {
     const number = id.startsWith(`${this.#name}-`) ? id.slice(this.#name.length + 1) : ''
     return /^(?:0|[1-9]\d{0,15})$/.test(number) ? Number(number) - 1 : NaN
   }
 }
 
-/** Where a reader begins. */
+/** The place at which a reader begins, and what it gets first. */
 interface Beginning {
   /** The position of the first entry that it gets. */
   readonly position: number

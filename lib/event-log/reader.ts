@@ -19,7 +19,7 @@ import type { ReadOptions, ResolvedLogOptions } from './options.ts'
  */
 const MAX_SKIPPED_AT_ONCE = 100
 
-/** The readers that paused for that reason. */
+/** The readers that have paused after so many events. */
 const PAUSED_READERS = new PausedSources()
 
 /** The options of a reader: those of `after()`, and those of the log that concern it. */

@@ -15,8 +15,9 @@ type State = 'new' | 'between' | 'reading' | 'page' | 'ring' | 'closed'
  *
  * | state     | what holds                                        | `next()` returns      | next state                |
  * | --------- | ------------------------------------------------- | --------------------- | ------------------------- |
- * | `new`     | the stream has had no ring yet                    | `null`                | `between`, or `ring` for  |
- * |           |                                                   |                       | a reader without an id    |
+ * | `new`     | the stream has had no ring yet                    | `null`                | `between`; or `ring` if   |
+ * |           |                                                   |                       | the reader has no id, and |
+ * |           |                                                   |                       | begins with what comes    |
  * | `between` | `#id` is the place, and no entry is at hand       | what the next state   | `ring` if that holds all  |
  * |           |                                                   | does                  | after `#id`; or `reading` |
  * | `reading` | a page is being read, or is to be after a failure | `null`                | `page`, and `wake()`      |
@@ -34,7 +35,7 @@ export class RedisCursor implements Cursor {
   readonly #wake: () => void
   /** The place at which a reader without an id begins. */
   readonly #from: 'now' | 'start'
-  /** The id that the client has sent: `''` if it has sent none, and `null` if it was none that any log gives. */
+  /** The id that the client has sent: `''` if it has sent none, and `null` if it has sent what can be no id. */
   readonly #lastEventId: string | null
   #state: State = 'new'
   /** The place: the id of the entry that was returned last, or after which the reader begins. */

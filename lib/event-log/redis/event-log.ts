@@ -32,8 +32,8 @@ export interface RedisEventLogOptions extends EventLogOptions {
    */
   readonly appendTimeout?: number | undefined
   /**
-   * The logger that gets a warning when Redis cannot be read and an info when it can again, each once, and a warning
-   * for each entry of the stream that is no event: `app.log`, for example.
+   * The logger, for example `app.log`. It gets one warning when Redis becomes unreadable, one info when it can be read
+   * again, and a warning for each entry of the stream that is no event.
    * @default warnings go to `process.emitWarning`
    */
   readonly logger?: EventLogLogger | undefined
@@ -46,17 +46,18 @@ const OPTION_NAMES = ['client', 'key', 'appendTimeout', 'logger', ...LOG_OPTION_
 const TRIM_INTERVAL = 1_000
 
 /**
- * An event log on a Redis stream, from which browsers resume on any machine. The ids are those of the stream's entries.
+ * An event log on a Redis stream, from which browsers resume after a lost connection (WHATWG HTML, 9.2.4), on whatever
+ * machine. The ids are those of the stream's entries.
  *
  * `maxEvents` and `maxAge` bound the stream. Redis trims it by whole nodes, and may so hold somewhat more. `maxBytes`
  * bounds the events that this process holds in memory. Older ones are read from Redis in pages.
  *
- * A slow client is read for at its own speed, and holds up neither the log nor other readers. If it falls behind what
- * Redis holds, it gets a gap and goes on with the oldest event.
+ * Events are read at the speed of each client: a slow one delays neither the log nor other readers. If it falls behind
+ * what Redis holds, it gets a gap and goes on with the oldest event. While Redis cannot be reached, readers wait, and
+ * then go on where they were. A stream ends when its client leaves or the server closes.
  *
- * While Redis cannot be reached, readers wait, and then go on where they were. The log has nothing to close: without
- * readers its connection does not keep the process alive, and is closed when the client is. Nothing is sent to Redis
- * before the first `append()` or reader.
+ * The log itself has nothing to close: its connection is opened for the first reader, does not keep the process alive
+ * without readers, and is closed when `client` is.
  *
  * @param options the client and the key, the log's bounds, where a reader without an id begins, and what a gap sends
  * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` if the options are wrong
@@ -151,7 +152,7 @@ export class RedisEventLog<T = unknown> implements EventLog<T> {
     const now = Date.now()
     if (maxAge === Infinity || now - this.#trimmedAt < TRIM_INTERVAL) return
     this.#trimmedAt = now
-    // A trim that fails is made up for by that of a later append.
+    // A failure is ignored, as the trim of a later append does the same.
     this.#client.sendCommand(['XTRIM', this.#key, 'MINID', '~', String(now - maxAge)]).catch(() => {})
   }
 }
