@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { resolveOptions, resolvePluginOptions } from '../lib/options.ts'
+import { limitEachTest } from './fixtures/limits.ts'
+
+limitEachTest()
 
 const { defaults } = resolvePluginOptions({})
 
