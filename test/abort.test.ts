@@ -3,22 +3,13 @@ import { setImmediate } from 'node:timers/promises'
 import type { LightMyRequestResponse } from 'fastify'
 import { NEVER } from 'rxjs'
 import t from 'tap'
-import type { Test } from 'tap'
 import { onAbort } from '../lib/abort.ts'
 import { buildApp } from './fixtures/app.ts'
+import { collectWarnings } from './fixtures/leaks.ts'
 import { within } from './fixtures/waits.ts'
 
-/** The warnings of the process while a test runs. */
-function warningsDuring (t: Test): string[] {
-  const warnings: string[] = []
-  const onWarning = (warning: Error) => warnings.push(warning.name)
-  process.on('warning', onWarning)
-  t.teardown(() => process.removeListener('warning', onWarning))
-  return warnings
-}
-
 t.test('Should put one listener on a signal, however many share it', async (t) => {
-  const warnings = warningsDuring(t)
+  const warnings = collectWarnings(t)
   const controller = new AbortController()
   const calls = Array.from({ length: 50 }, () => 0)
   for (const index of calls.keys()) onAbort(controller.signal, () => { calls[index] = (calls[index] ?? 0) + 1 })
@@ -78,7 +69,7 @@ t.test('Should keep signals apart', async (t) => {
 })
 
 t.test('Should end fifty streams that share a signal, and leave nothing on it', async (t) => {
-  const warnings = warningsDuring(t)
+  const warnings = collectWarnings(t)
   const controller = new AbortController()
   const app = await buildApp(t, { signal: controller.signal })
   let responses: Array<Promise<LightMyRequestResponse>> = []

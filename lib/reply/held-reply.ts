@@ -33,14 +33,16 @@ export function prepareReplies (app: FastifyInstance): void {
  * From the call on, the reply is held: what a handler returns or throws later, or its missing `return`, and
  * `handlerTimeout` must not answer in the stream's place. Fastify asks `reply.sent` about that, which of itself is true
  * only when the response has ended. `reply.hijack()` would make it true for good, and leave a request without an answer
- * when an `onSend` hook fails: here the reply is let go of as soon as an error handler is called.
+ * when an `onSend` hook fails: here the reply is released as soon as an error handler is called.
  */
 export abstract class HeldReply extends EventEmitter {
   readonly #reply: Reply
+  /** `reply.sent` is true, unless an error handler has been called since. */
   #isHolding = false
   #isSending = false
-  /** The error handler that came next when the reply was held. Another one comes next as soon as one is called. */
+  /** The error handler that came next when the reply was last held or sent. It changes as soon as one is called. */
   #errorHandler: unknown = undefined
+  /** Fastify has been sent this payload, and may listen to it. */
   #isGivenToFastify = false
   /** The response's listeners, when Fastify last began to listen to the payload. */
   #listeners: Listeners | null = null
@@ -49,7 +51,7 @@ export abstract class HeldReply extends EventEmitter {
     super()
     this.#reply = reply as Reply
     this.#reply[kHeldReply] = this
-    Object.defineProperty(reply, 'sent', SENT)
+    Object.defineProperties(reply, HELD)
   }
 
   get reply (): FastifyReply {
@@ -65,6 +67,9 @@ export abstract class HeldReply extends EventEmitter {
   get isSending (): boolean {
     return this.#isSending && this.#errorHandler === this.#nextErrorHandler
   }
+
+  /** Calls back when the reply has been answered to the end: `await reply` waits for that, and never rejects. */
+  abstract whenOver (callback: () => void): void
 
   /** Ends what the payload does: the error handler answers in its place. */
   abstract giveWayToError (error: unknown): void
@@ -84,6 +89,7 @@ export abstract class HeldReply extends EventEmitter {
   /** Fastify calls this when the response closes before the payload has ended. */
   abstract destroy (): this
 
+  /** Makes `reply.sent` true, so that nothing but the payload, or an error handler, answers. */
   protected holdReply (): void {
     this.#isHolding = true
     this.#errorHandler = this.#nextErrorHandler
@@ -157,11 +163,22 @@ export abstract class HeldReply extends EventEmitter {
   }
 }
 
-const SENT: PropertyDescriptor = {
-  configurable: true,
-  enumerable: true,
-  get (this: Reply) {
-    return this.raw.writableEnded || this[kHeldReply]?.holdsReply === true
+/** The properties that a held reply has of its own. */
+const HELD: PropertyDescriptorMap = {
+  sent: {
+    configurable: true,
+    enumerable: true,
+    get (this: Reply) {
+      return this.raw.writableEnded || this[kHeldReply]?.holdsReply === true
+    }
+  },
+  // Fastify's own would resolve at once where `sent` is true, and add several listeners to the response elsewhere.
+  // oxlint-disable-next-line unicorn/no-thenable -- a reply of Fastify's is one
+  then: {
+    configurable: true,
+    value (this: Reply, onFulfilled: () => void) {
+      this[kHeldReply]?.whenOver(onFulfilled)
+    }
   }
 }
 
@@ -175,6 +192,7 @@ function toError (error: unknown): Error {
   return error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(kindOf(error), { cause: error })
 }
 
+/** The listeners of an emitter at one time, by event. */
 type Listeners = ReadonlyMap<string | symbol, readonly Function[]>
 
 function listenersOf (emitter: EventEmitter): Listeners {

@@ -53,6 +53,10 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
   #isSent = false
   #error: { readonly reason: unknown } | null = null
   #isFinished = false
+  /** The response has closed, or its connection. */
+  #isOver = false
+  /** Those who await the reply. */
+  #waiters: Array<() => void> | null = null
   #destination: Writable | null = null
   #endsDestination = true
 
@@ -92,7 +96,21 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
   }
 
   onSocketClose (): void {
+    this.onResponseClose()
+  }
+
+  onResponseClose (): void {
     this.destroy()
+    this.#stopWaiting?.()
+    this.#isOver = true
+    for (const callback of this.#waiters ?? []) callback()
+    this.#waiters = null
+  }
+
+  whenOver (callback: () => void): void {
+    if (this.#isOver) return callback()
+    this.#waiters ??= []
+    this.#waiters.push(callback)
   }
 
   #start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
@@ -105,7 +123,7 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
     const { request } = this.reply
     switch (admission) {
       case 'stream': return stream.start(source, { lastEventId, request, get signal () { return stream.signal } })
-      case 'left': return void this.destroy()
+      case 'left': return this.onResponseClose()
       case 'closing': return stream.shutdown()
       case 'aborted': return stream.abort()
       default: return stream.error(admission)
@@ -211,17 +229,13 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
     if (this.#sendImmediate !== null) clearImmediate(this.#sendImmediate)
     this.#sendImmediate = null
     this.#resumeTimeout()
-    const { raw } = this.reply
-    raw.removeListener('close', onClose)
-    ;(raw as Carrying)[kCarried] = null
-    this.#stopWaiting?.()
     if (this.#waitingSource !== null) discard(this.#waitingSource.source)
     this.#waitingSource = null
   }
 }
 
 function onClose (this: Carrying): void {
-  this[kCarried]?.destroy()
+  this[kCarried]?.onResponseClose()
 }
 
 function http2ResponseOf (reply: FastifyReply): Http2ServerResponse | null {

@@ -1,10 +1,8 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { of } from 'rxjs'
 import t from 'tap'
-import { Probe, RawClient, buildApp, listen, parse } from '../fixtures/app.ts'
+import { Probe, RawClient, buildApp, isStream, listen, parse } from '../fixtures/app.ts'
 import { fetch } from '../fixtures/waits.ts'
-
-const isStream = (payload: unknown): boolean => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 
 /** Three places where a user may say something about the head: on the reply, on Node's response, in an `onSend` hook. */
 function addRoutes (app: FastifyInstance, name: string, value: string, source: Probe['source']): void {

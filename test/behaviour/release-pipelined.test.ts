@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { SseCloseReason, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { listenersOf } from '../fixtures/leaks.ts'
 import { whenClosed } from '../fixtures/one-route.ts'
 import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
@@ -176,7 +177,3 @@ t.test('Before a stream has its socket', async (t) => {
     t.same([probe.subscribed, warnings.filter((name) => name === 'MaxListenersExceededWarning')], [0, []])
   })
 })
-
-function listenersOf (emitter: NodeJS.EventEmitter): Record<string, number> {
-  return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
-}

@@ -3,6 +3,7 @@ import { Observable } from 'rxjs'
 import type { Test } from 'tap'
 import { openOneRoute } from '../fixtures/one-route.ts'
 import type { OneRoute } from '../fixtures/one-route.ts'
+import { fillKernel } from '../fixtures/slow.ts'
 import { deferred, immediate, within } from '../fixtures/waits.ts'
 
 const MEGABYTE = 'x'.repeat(2 ** 20)
@@ -17,10 +18,7 @@ async function stall (t: Test, { client, probe, raw }: OneRoute): Promise<void> 
   client.get('/')
   await client.until(/:\n\n/)
   client.socket.pause()
-  for (let i = 0; i < MEGABYTES; i++) {
-    probe.next(MEGABYTE)
-    await immediate()
-  }
+  await fillKernel(probe, MEGABYTES * MEGABYTE.length)
   const { socket } = await raw()
   t.ok(socket !== null && socket.writableLength > 0, 'bytes wait in Node')
 }

@@ -1,6 +1,9 @@
 import type { FastifyReply, RouteHandlerMethod } from 'fastify'
 import { fact } from '../fixtures/fact.ts'
 import { Payload, buildBare, setValue, valueOf } from '../fixtures/payload.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 // What this plugin knows of how Fastify takes what a handler returns or throws: lib/reply/held-reply.ts relies on it.
 

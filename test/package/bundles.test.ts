@@ -4,6 +4,9 @@ import type { BuildOptions } from 'esbuild'
 import t from 'tap'
 import { installPackedAlone } from '../fixtures/packed-package.ts'
 import { IMPORTS, PRINTED, PROGRAM, REQUIRES, runFile, write } from '../fixtures/packed-program.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 const folder = await installPackedAlone(t)
 const imports = await write(folder, 'import.mjs', IMPORTS + PROGRAM)

@@ -3,6 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { installPackedAlone } from '../fixtures/packed-package.ts'
 import { IMPORTS, PRINTED, PROGRAM, REQUIRES, runFile, write } from '../fixtures/packed-program.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 const folder = await installPackedAlone(t)
 

@@ -5,7 +5,7 @@ import type { Subscriber } from 'rxjs'
 import t from 'tap'
 import sse from '../../index.ts'
 import type { SseSource } from '../../index.ts'
-import { buildApp, closeAtEnd, listen, parse } from '../fixtures/app.ts'
+import { buildApp, closeAtEnd, isStream, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
 import { fetch, immediate } from '../fixtures/waits.ts'
 
@@ -55,8 +55,6 @@ const LATER_HANDLERS: Readonly<Record<string, MakeHandler>> = {
     throw new Error('late')
   }
 }
-
-const isStream = (payload: unknown): boolean => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 
 const WORKING_HOOKS: Readonly<Record<string, (app: FastifyInstance) => void>> = {
   'no onSend hook': () => {},

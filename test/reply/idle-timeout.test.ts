@@ -17,6 +17,16 @@ function raw (t: Test, app: FastifyInstance): RawClient {
   return client
 }
 
+/** Adds a route that never answers; gives a function that waits until it is asked, and gives the request. */
+function addSlowRoute (app: FastifyInstance): () => Promise<FastifyRequest> {
+  const asked = deferred<FastifyRequest>()
+  app.get('/slow', (request) => {
+    asked.resolve(request)
+    return new Promise(() => {})
+  })
+  return () => within(asked.promise, 'a request of /slow')
+}
+
 /** Waits until the server has cut a connection that came after those under test, so that theirs was due before. */
 async function waitForTimeout (t: Test, app: FastifyInstance): Promise<void> {
   await once(raw(t, app).socket, 'close')
@@ -83,17 +93,13 @@ for (const keepAliveTimeout of [72_000, 0]) {
       const app = await buildApp(t, {}, { connectionTimeout: TIMEOUT })
       app.server.keepAliveTimeout = keepAliveTimeout
       app.get('/', (_request, reply) => reply.sse(source))
-      const { promise: asked, resolve } = deferred<FastifyRequest>()
-      app.get('/slow', (request) => {
-        resolve(request)
-        return new Promise(() => {})
-      })
+      const asked = addSlowRoute(app)
       await listen(app)
       const client = raw(t, app)
       client.get('/')
       await client.until(new RegExp(`^HTTP/1.1 ${status} .*\r\n\r\n.*(\r\n0\r\n\r\n|})$`, 's'))
       client.get('/slow')
-      t.equal((await within(asked, 'a request')).raw.socket.timeout, TIMEOUT)
+      t.equal((await asked()).raw.socket.timeout, TIMEOUT)
     })
   }
 }
@@ -115,20 +121,16 @@ t.test('Should leave a request behind a stream to connectionTimeout', async (t) 
 t.test('Should give the socket its timeout back behind a failing onSend hook', async (t) => {
   const app = await buildApp(t, {}, { connectionTimeout: TIMEOUT })
   app.server.keepAliveTimeout = 0
-  const { promise: asked, resolve } = deferred<FastifyRequest>()
+  const asked = addSlowRoute(app)
   app.get('/', {
     onSend: async (_request, _reply, payload) => { if (typeof payload !== 'string') throw new Error('onSend') }
   }, (_request, reply) => reply.sse(of('a')))
-  app.get('/slow', (request) => {
-    resolve(request)
-    return new Promise(() => {})
-  })
   await listen(app)
   const client = raw(t, app)
   client.get('/')
   await client.until(/^HTTP\/1.1 500 .*}$/s)
   client.get('/slow')
-  t.equal((await within(asked, 'a request')).raw.socket.timeout, TIMEOUT)
+  t.equal((await asked()).raw.socket.timeout, TIMEOUT)
   client.socket.destroy()
 })
 

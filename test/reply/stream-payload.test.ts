@@ -6,11 +6,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { SseSummary } from '../../index.ts'
-import { Probe, RawClient, buildApp, eventsOf, listen, parse } from '../fixtures/app.ts'
+import { Probe, RawClient, buildApp, eventsOf, isStream, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
 import { deferred, fetch, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
-
-const isStream = (payload: unknown): payload is Readable => typeof (payload as { pipe?: unknown } | null)?.pipe === 'function'
 
 /** An application whose `onSend` hook puts a stream between, as compressors do. */
 async function buildPiped (t: Test, between: () => Transform, logs = new Logs()): Promise<FastifyInstance> {

@@ -3,15 +3,11 @@
  *
  *     npm run build && node dist/test/scripts/pull-10gib.js [GiB]
  */
-import { MeasuredServer } from '../fixtures/measured-server.ts'
+import { MeasuredServer, mebibytes } from '../fixtures/measured-server.ts'
 import { pullBytes } from '../fixtures/pull-bytes.ts'
 
 const GIB = 2 ** 30
 const gibibytes = Number(process.argv[2] ?? 10)
-
-function mebibytes (bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`
-}
 
 let stop: () => void = () => {}
 const server = await MeasuredServer.start((kill) => { stop = kill })

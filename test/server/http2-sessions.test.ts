@@ -5,6 +5,7 @@ import t from 'tap'
 import type { SseCloseReason } from '../../index.ts'
 import { Probe, listen, portOf } from '../fixtures/app.ts'
 import { Http2Client, KINDS, buildHttp2App, openSession } from '../fixtures/http2.ts'
+import { fillKernel } from '../fixtures/slow.ts'
 import { cert } from '../fixtures/tls.ts'
 import { immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
@@ -117,10 +118,7 @@ t.test('Should not wait for a peer that reads nothing of its connection any more
     frame(1, 5, 1, [0x82, 0x86, 0x84, 0x41, 9, ...Buffer.from('localhost')])
   ]))
   await probe.until(({ subscribed }) => subscribed === 1)
-  for (let i = 0; i < 16; i++) {
-    probe.next('x'.repeat(2 ** 20))
-    await immediate()
-  }
+  await fillKernel(probe)
   await within(app.close(), 'app.close()')
   await waitUntil(() => app.sse.size === 0)
   t.equal(probe.unsubscribed, 1)

@@ -6,6 +6,7 @@ import sse from '../../index.ts'
 import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, closeAtEnd, listen } from '../fixtures/app.ts'
 import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
+import { KERNEL, fillKernel } from '../fixtures/slow.ts'
 import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 /** Closes the application; gives how many milliseconds that took. */
@@ -75,11 +76,8 @@ t.test('Should drop a client that has stopped reading, after a grace', async (t)
   await listen(app)
   const [stalled, live] = await openStreams(t, app, 2) as [RawClient, RawClient]
   stalled.socket.pause()
-  for (let i = 0; i < 16; i++) {
-    probe.next('x'.repeat(2 ** 20))
-    await immediate()
-  }
-  await waitUntil(() => live.socket.bytesRead >= 16 * 2 ** 20)
+  await fillKernel(probe)
+  await waitUntil(() => live.socket.bytesRead >= KERNEL)
 
   const closing = timeToClose(app)
   await received(t, live)

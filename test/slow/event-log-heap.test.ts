@@ -1,24 +1,14 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { MemoryEventLog } from '../../index.ts'
-import { limitEachTest } from '../fixtures/limits.ts'
+import { measureHeap } from '../fixtures/leaks.ts'
 import { READER_KINDS, readLog, settle } from '../fixtures/log-readers.ts'
-import { immediate } from '../fixtures/waits.ts'
 
-limitEachTest()
+t.setTimeout(180_000)
 
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
 const MIB = 2 ** 20
 
-/** Bytes that are still reachable, of the heap and of what is held outside of it. */
 async function heldBytes (): Promise<number> {
-  for (let i = 0; i < 5; i++) {
-    gc()
-    await immediate()
-  }
-  const { heapUsed, external } = process.memoryUsage()
+  const { heapUsed, external } = await measureHeap()
   return heapUsed + external
 }
 

@@ -1,42 +1,17 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import type { Test } from 'tap'
 import { of } from 'rxjs'
 import type { FastifyInstance } from 'fastify'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { collectWarnings, listenersOf, measureHeap } from '../fixtures/leaks.ts'
 import { immediate, once, waitUntil } from '../fixtures/waits.ts'
 
-setFlagsFromString('--expose-gc')
-const gc = runInNewContext('gc') as () => void
-
-/** Bytes of heap that are still reachable. */
-async function heapUsed (): Promise<number> {
-  for (let i = 0; i < 5; i++) {
-    gc()
-    await immediate()
-  }
-  return process.memoryUsage().heapUsed
-}
+t.setTimeout(180_000)
 
 /** How many of each kind of resource keep the process alive. */
 function activeResources (): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const name of process.getActiveResourcesInfo().toSorted()) counts[name] = (counts[name] ?? 0) + 1
   return counts
-}
-
-function listenersOf (emitter: NodeJS.EventEmitter): Record<string, number> {
-  return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
-}
-
-/** Whatever the process warns of while the test runs. */
-function collectWarnings (t: Test): Error[] {
-  const warnings: Error[] = []
-  const onWarning = (warning: Error): void => { warnings.push(warning) }
-  process.on('warning', onWarning)
-  t.teardown(() => process.removeListener('warning', onWarning))
-  return warnings
 }
 
 /** `rounds` clients connect, see their stream open, and leave, a few at a time. */
@@ -76,9 +51,9 @@ t.test('Should keep nothing of 2 000 clients that came and left', async (t) => {
   // What is made once, and code that gets compiled, is there after this.
   await round(2000)
   const resources = activeResources()
-  const before = await heapUsed()
+  const { heapUsed: before } = await measureHeap()
   await round(2000)
-  const after = await heapUsed()
+  const { heapUsed: after } = await measureHeap()
 
   t.same([probe.subscribed, probe.unsubscribed, app.sse.size, open], [4000, 4000, 0, 0])
   t.same(activeResources(), resources)

@@ -12,7 +12,7 @@ import { once } from '../fixtures/waits.ts'
 const FOLDERS = ['behaviour', 'browsers', 'event-log', 'reply', 'route', 'server', 'source', 'stream']
 const LEFT_OUT = new RegExp(`/(?:${[
   'bounded-queue', 'entry', 'frame-queue', 'item-schema', 'iterator', 'memory', 'openapi', 'options', 'paused-sources',
-  'range', 'ring', 'shared-timers', 'stall-detector', 'subscribe', 'write-batch', 'writer'
+  'range', 'ring', 'shared-timers', 'stall-detector', 'subscribe', 'write-batch', 'writer', 'writer-socket'
 ].join('|')})(?:\\.property)?\\.test\\.js$`)
 
 const root = new URL('../', import.meta.url)

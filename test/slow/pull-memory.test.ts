@@ -1,6 +1,6 @@
 import t from 'tap'
 import { limitEachTest } from '../fixtures/limits.ts'
-import { MeasuredServer } from '../fixtures/measured-server.ts'
+import { MeasuredServer, mebibytes } from '../fixtures/measured-server.ts'
 import type { Answer } from '../fixtures/measured-server.ts'
 import { pullBytes } from '../fixtures/pull-bytes.ts'
 
@@ -22,5 +22,5 @@ t.test('Should hold no more memory for 1 GiB that a client pulls than for little
   const answers = [...await Promise.all(measured), await server.tell({ type: 'measure' })]
   t.ok(answers.length > 30, `${answers.length} measurements`)
   const most = Math.max(...answers.map(({ held }) => held)) - before.held
-  t.ok(most <= 4 * MIB, `holds up to ${(most / MIB).toFixed(1)} MiB more`)
+  t.ok(most <= 4 * MIB, `holds up to ${mebibytes(most)} more`)
 })

@@ -1,14 +1,10 @@
 import t from 'tap'
-import { MeasuredServer } from '../fixtures/measured-server.ts'
+import { MeasuredServer, mebibytes } from '../fixtures/measured-server.ts'
 import { Reader, stall } from '../fixtures/slow.ts'
 
 t.setTimeout(120_000)
 
 const MEBIBYTE = 2 ** 20
-
-function mebibytes (bytes: number): string {
-  return `${(bytes / MEBIBYTE).toFixed(1)} MiB`
-}
 
 t.test('Should share what 1 000 stalled clients of one source wait for', async (t) => {
   const server = await MeasuredServer.startFor(t)

@@ -1,15 +1,11 @@
 import t from 'tap'
-import { MeasuredServer, POLICIES } from '../fixtures/measured-server.ts'
+import { MeasuredServer, POLICIES, mebibytes } from '../fixtures/measured-server.ts'
 import { Reader, stall } from '../fixtures/slow.ts'
 
 t.setTimeout(120_000)
 
 const MEBIBYTE = 2 ** 20
 const GIBIBYTE_OF_TEXTS = 16 * 1024
-
-function mebibytes (bytes: number): string {
-  return `${(bytes / MEBIBYTE).toFixed(1)} MiB`
-}
 
 for (const policy of POLICIES) {
   t.test(`Should hold what a stalled client is owed within maxBytes, of 1 GiB: ${policy}`, async (t) => {

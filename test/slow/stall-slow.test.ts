@@ -7,6 +7,8 @@ import { buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { Closings } from '../fixtures/slow.ts'
 import { isMissing } from '../fixtures/tool.ts'
 
+t.setTimeout(180_000)
+
 const FOUR_MIB = 2 ** 22
 
 /** 64 KiB/s, a tenth of a second at a time. */

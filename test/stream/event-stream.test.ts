@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import { EMPTY, concat, of, throwError } from 'rxjs'
 import { RawClient, parse } from '../fixtures/app.ts'
 import { Clock } from '../fixtures/clock.ts'
+import { collectWarnings } from '../fixtures/leaks.ts'
 import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
 import type { OneRoute, OneRouteOptions } from '../fixtures/one-route.ts'
 import { immediate, once } from '../fixtures/waits.ts'
@@ -54,8 +55,8 @@ t.test('Should say it before what the source emits while it is subscribed to', a
   t.equal(bodyOf(client.text).body, 'retry: 7\n\ndata: a\n\ndata: b\n\n')
 })
 
-/** What a turn emits is written when it is over. */
-function endOfTurn (): Promise<void> {
+/** Waits until the write batch is over, which writes what was emitted. */
+function endOfBatch (): Promise<void> {
   return new Promise((resolve) => process.nextTick(() => process.nextTick(resolve)))
 }
 
@@ -65,13 +66,13 @@ t.test('A heartbeat', async (t) => {
     for (const letter of 'abcde') {
       clock.advance(999)
       probe.next(letter)
-      await endOfTurn()
+      await endOfBatch()
     }
     await client.until(/data: e\n\n/)
     t.equal(bodyOf(client.text).body, ':\n\ndata: a\n\ndata: b\n\ndata: c\n\ndata: d\n\ndata: e\n\n')
     clock.advance(999)
     probe.next('f')
-    await endOfTurn()
+    await endOfBatch()
     clock.advance(1010)
     clock.advance(1010)
     probe.next('g')
@@ -83,7 +84,7 @@ t.test('A heartbeat', async (t) => {
     const { client, probe, clock } = await openWithClock(t, {})
     clock.advance(14_999)
     probe.next('before')
-    await endOfTurn()
+    await endOfBatch()
     clock.advance(15_200)
     probe.next('after')
     await client.until(/data: after\n\n/)
@@ -236,10 +237,7 @@ t.test('A signal', async (t) => {
   })
 
   t.test('Should end all streams that share it, without a warning, and keep no listener', async (t) => {
-    const warnings: Error[] = []
-    const onWarning = (warning: Error): void => { warnings.push(warning) }
-    process.on('warning', onWarning)
-    t.teardown(() => process.removeListener('warning', onWarning))
+    const warnings = collectWarnings(t)
     const controller = new AbortController()
     const { app, probe, reasons } = await openOneRoute(t, { signal: controller.signal })
     const clients = Array.from({ length: 31 }, () => new RawClient(app))
