@@ -1,4 +1,7 @@
-/** All that one signal ends: many streams may share a signal, and Node warns of more than ten listeners on it. */
+/**
+ * All listeners of one signal, behind a single listener of the signal itself: many streams may share a signal, and Node
+ * warns of more than ten listeners on one.
+ */
 class SharedListener {
   readonly #signal: AbortSignal
   readonly #listeners = new Set<() => void>()
@@ -16,7 +19,7 @@ class SharedListener {
     this.#listeners.delete(listener)
     if (this.#listeners.size > 0) return
     this.#signal.removeEventListener('abort', this)
-    shared.delete(this.#signal)
+    sharedListeners.delete(this.#signal)
   }
 
   handleEvent (): void {
@@ -24,15 +27,15 @@ class SharedListener {
   }
 }
 
-const shared = new WeakMap<AbortSignal, SharedListener>()
+const sharedListeners = new WeakMap<AbortSignal, SharedListener>()
 
-/** Calls `listener` when the signal fires. Gives a function that takes it back. */
+/** Calls `listener` when the signal fires. Returns a function that removes the listener. */
 export function onAbort (signal: AbortSignal, listener: () => void): () => void {
-  let listeners = shared.get(signal)
-  if (listeners === undefined) {
-    listeners = new SharedListener(signal)
-    shared.set(signal, listeners)
+  let shared = sharedListeners.get(signal)
+  if (shared === undefined) {
+    shared = new SharedListener(signal)
+    sharedListeners.set(signal, shared)
   }
-  listeners.add(listener)
-  return () => listeners.delete(listener)
+  shared.add(listener)
+  return () => shared.delete(listener)
 }

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 
 /**
- * What a value is, for messages that may reach a client: Fastify's default error handler sends them. What is in an
- * object may be a secret.
+ * Names the kind of a value of the application, for an error's message. Only primitives are shown as they are: a member
+ * of an object may be a secret, and Fastify's default error handler sends the message to the client.
  */
 export function kindOf (value: unknown): string {
   if (typeof value === 'function') return 'a function'
@@ -13,7 +13,10 @@ export function kindOf (value: unknown): string {
   return name === '' || name === 'Object' ? 'an object' : `an instance of ${name}`
 }
 
-/** A value as it is shown in an error's message: one line, short, and without the stack of an error. */
+/**
+ * Shows a value with what is in it, for an error's message: an option, or what the client itself has sent. The result
+ * is one line of at most 160 characters. Of an error it has the name and the message, and not the stack.
+ */
 export function preview (value: unknown): string {
   let text: string
   try {

@@ -3,16 +3,20 @@ import { FST_SSE_CONTENT_TYPE, FST_SSE_STATUS_CODE } from '../errors.ts'
 import { preview } from '../preview.ts'
 import { CONTENT_TYPE, isEventStream } from '../wire/content-type.ts'
 
-/** What a head says where the user has not said otherwise. `connection` is not ours to set, and HTTP/2 forbids it. */
+/** The response headers that are set where the user has set none. HTTP/2 forbids `connection`, and Node sets it. */
 const STREAM_HEADERS: ReadonlyArray<readonly [name: string, value: string]> = [
   ['content-type', CONTENT_TYPE],
-  // No cache may keep it, and nothing on the way may compress it, which would hold events back.
+  // No cache may store the stream, and no proxy may compress it, which would delay events.
   ['cache-control', 'no-cache, no-transform'],
-  // nginx collects a response before it hands it on, unless told otherwise.
+  // nginx buffers a response unless this says otherwise.
   ['x-accel-buffering', 'no']
 ]
 
-/** Throws `FST_SSE_STATUS_CODE` and `FST_SSE_CONTENT_TYPE` for a head that cannot be an event stream's. */
+/**
+ * Refuses a reply whose status or content type cannot be an event stream's.
+ *
+ * @throws `FST_SSE_STATUS_CODE`, `FST_SSE_CONTENT_TYPE`
+ */
 export function checkHeaders (reply: FastifyReply): void {
   const { statusCode } = reply
   if (statusCode < 200 || statusCode === 204 || statusCode === 205 || statusCode === 304) {
@@ -24,7 +28,7 @@ export function checkHeaders (reply: FastifyReply): void {
   }
 }
 
-/** Takes back what was set, for another answer. */
+/** Removes the headers that `setHeaders()` has set, so that an error can be the answer. */
 export function unsetHeaders (reply: FastifyReply): void {
   for (const [name, value] of STREAM_HEADERS) {
     if (reply.getHeader(name) !== value) continue
@@ -33,7 +37,7 @@ export function unsetHeaders (reply: FastifyReply): void {
   }
 }
 
-/** Sets the headers that are not set yet, and drops a length, as there is none. */
+/** Sets the headers that are not set yet, and removes a `content-length`, as a stream has none. */
 export function setHeaders (reply: FastifyReply): void {
   for (const [name, value] of STREAM_HEADERS) {
     if (reply.getHeader(name) === undefined) reply.header(name, value)

@@ -1,4 +1,4 @@
-/** A socket, or an HTTP/2 session. */
+/** A connection with an idle timeout: a socket, or an HTTP/2 session. */
 export interface Timed {
   timeout?: number
   setTimeout? (milliseconds: number): unknown
@@ -12,7 +12,10 @@ interface Suspended {
 
 const kSuspended = Symbol('fastify-rxjs-sse.suspended')
 
-/** A connection's timeout is for requests; a stream may be silent. Counted, as streams may share a connection. */
+/**
+ * Turns the idle timeout of a connection off while a stream is open on it: the timeout is meant for requests, and a
+ * stream may be silent. Streams are counted, as HTTP/2 has many on one connection.
+ */
 export function suspendIdleTimeout (connection: Timed): void {
   const { timeout = 0, [kSuspended]: suspended } = connection
   if (suspended !== undefined && suspended !== null) {
@@ -23,7 +26,10 @@ export function suspendIdleTimeout (connection: Timed): void {
   }
 }
 
-/** Once for each stream, before its response ends: Node then sets a timeout of its own, until the next request. */
+/**
+ * Gives a connection its idle timeout back when its last stream ends. It is called once for each stream, before the
+ * response ends: Node then sets its keep-alive timeout until the next request.
+ */
 export function resumeIdleTimeout (connection: Timed): void {
   const suspended = connection[kSuspended]
   if (suspended === undefined || suspended === null || --suspended.streams > 0) return

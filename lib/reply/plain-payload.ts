@@ -4,7 +4,7 @@ import type { Frame } from '../wire/frame.ts'
 import { setHeaders } from './headers.ts'
 import { HeldReply } from './held-reply.ts'
 
-/** A payload without a stream: for HEAD, for a client that has seen the end of its stream, for one too many. */
+/** The payload of a reply that has the headers of an event stream, and no stream: HEAD, 204, one connection too many. */
 export class PlainPayload extends HeldReply {
   readonly #body: Frame | null
 
@@ -15,14 +15,18 @@ export class PlainPayload extends HeldReply {
 
   send (): void {
     setHeaders(this.reply)
-    this.sendReply(this)
+    this.sendPayload()
   }
 
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
     if (this.#body !== null) destination.write(this.#body.bytes)
-    if (options?.end !== false) destination.end()
+    if (this.endsDestination(destination, options)) destination.end()
     process.nextTick(() => this.emit('end'))
     return destination
+  }
+
+  whenOver (callback: () => void): void {
+    callback()
   }
 
   resume (): this {

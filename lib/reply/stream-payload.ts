@@ -4,61 +4,67 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { FST_SSE_SOURCE_FAILED } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
-import { kindOf } from '../preview.ts'
 import type { Registry } from '../server/registry.ts'
+import { discard } from '../source/subscribe.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import type { Carrier } from '../stream/event-stream.ts'
-import { Writer } from '../stream/writer.ts'
+import type { Admission } from './admission.ts'
 import { checkHeaders, setHeaders, unsetHeaders } from './headers.ts'
 import { HeldReply } from './held-reply.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
-import { ListenerSnapshot } from './listeners.ts'
+import { awaitSocket } from './pipelined.ts'
+import type { PipelinedResponse } from './pipelined.ts'
 
 /**
- * How long the last bytes of a broken stream have to be read, in milliseconds. Chromium discards what it has not read
- * when the connection is destroyed, on HTTP/2 a reset overtakes the write before it, and a compressor hands on late.
+ * The time between the last bytes of a failed stream and the break of its connection, in milliseconds. Chromium
+ * discards what it has not read when the connection breaks, on HTTP/2 a reset overtakes the write before it, and a
+ * compressor writes late.
  */
 const BREAK_GRACE = 50
 
-/** Where a response keeps its payload: one listener serves all, instead of a closure for each connection. */
+/** The property of a response that holds its payload: one listener serves all, instead of a closure for each. */
 const kCarried = Symbol('fastify-rxjs-sse.carried')
 
 type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
 
-/** The reply of one event stream, which keeps the whole write path in its own hands. */
-export class StreamPayload extends HeldReply implements Carrier {
+/** The admissions for which a response is kept open until its stream ends. */
+type StreamAdmission = Exclude<Admission, 'headers-only' | 'finished' | 'come-back'>
+
+interface WaitingSource {
+  readonly source: unknown
+  readonly lastEventId: string | undefined
+}
+
+/** The payload of one event stream: to Fastify a stream to pipe, to the stream the response that carries it. */
+export class StreamPayload extends HeldReply implements Carrier, PipelinedResponse {
   readonly #waitsForEvent: boolean
   readonly #stream: EventStream
   readonly #socket: Socket
-  /** For a response that has no socket yet. */
-  readonly #onSocketClose: (() => void) | null
+  /** Stops waiting for the socket of a response whose request was pipelined behind others. */
+  #stopWaiting: (() => void) | null = null
+  /** The source that is subscribed to when the response has its socket. */
+  #waitingSource: WaitingSource | null = null
   #timed: Timed | null
-  #sendImmediate: NodeJS.Immediate | null
-  /** Of the response, when Fastify began to listen to this payload. */
-  #listeners: ListenerSnapshot | null
-  #isOpened: boolean
-  #isSent: boolean
-  #error: Error | null
-  #isFinished: boolean
-  #destination: Writable | null
-  #endsDestination: boolean
+  /** Will send the response headers, unless an error or `open: 'first-event'` stands against it. */
+  #sendImmediate: NodeJS.Immediate | null = null
+  #hasBegun = false
+  #isSent = false
+  #error: { readonly reason: unknown } | null = null
+  #isFinished = false
+  /** The response has closed, or its connection. */
+  #isOver = false
+  /** Those who await the reply. */
+  #waiters: Array<() => void> | null = null
+  #destination: Writable | null = null
+  #endsDestination = true
 
   constructor (reply: FastifyReply, options: ResolvedOptions, registry: Registry) {
     super(reply)
     this.#waitsForEvent = options.open === 'first-event'
     this.#stream = new EventStream(options, registry, reply.request, this)
     this.#socket = reply.request.raw.socket
-    this.#sendImmediate = null
-    this.#listeners = null
-    this.#isOpened = false
-    this.#isSent = false
-    this.#error = null
-    this.#isFinished = false
-    this.#destination = null
-    this.#endsDestination = true
 
     const { raw } = reply
     const session = http2ResponseOf(reply)?.stream.session
@@ -68,60 +74,84 @@ export class StreamPayload extends HeldReply implements Carrier {
     suspendIdleTimeout(this.#timed)
     ;(raw as Carrying)[kCarried] = this
     raw.on('close', onClose)
-    // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
-    this.#onSocketClose = raw.socket === null ? () => this.destroy() : null
-    if (this.#onSocketClose !== null) this.#socket.on('close', this.#onSocketClose)
-  }
-
-  /** Neither a response that has no socket yet nor one of HTTP/2 says so by its own `destroyed`. */
-  get hasLeft (): boolean {
-    return this.reply.raw.destroyed || http2ResponseOf(this.reply)?.stream.destroyed === true || this.#socket?.destroyed
+    if (raw.socket === null) this.#stopWaiting = awaitSocket(raw, this.#socket, this)
   }
 
   /**
-   * Holds the reply, and lets `begin` start the stream. Nothing is answered in this turn, so that whatever the handler
-   * still returns or throws finds the reply taken.
+   * Holds the reply, and starts the stream as it was admitted. Nothing is sent in this turn of the event loop, so that
+   * whatever the handler still returns or throws finds the reply held. A source is subscribed to when its response has
+   * a socket: a client may pipeline thousands of requests, of which one at a time can be answered.
    */
-  start (begin: (stream: EventStream) => void): void {
+  start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.holdReply()
+    if (admission === 'stream' && this.#stopWaiting !== null) this.#waitingSource = { source, lastEventId }
+    else this.#start(admission, source, lastEventId)
+  }
+
+  onSocket (): void {
+    const waiting = this.#waitingSource
+    this.#waitingSource = null
+    if (waiting === null) return
+    this.#stream.runInAsyncScope(() => this.#start('stream', waiting.source, waiting.lastEventId))
+  }
+
+  onSocketClose (): void {
+    this.onResponseClose()
+  }
+
+  onResponseClose (): void {
+    this.destroy()
+    this.#stopWaiting?.()
+    this.#isOver = true
+    for (const callback of this.#waiters ?? []) callback()
+    this.#waiters = null
+  }
+
+  whenOver (callback: () => void): void {
+    if (this.#isOver) return callback()
+    this.#waiters ??= []
+    this.#waiters.push(callback)
+  }
+
+  #start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.#sendImmediate = setImmediate(() => {
       this.#sendImmediate = null
-      if (this.#error !== null) this.#answerError(this.#error)
-      else if (this.#isOpened || !this.#waitsForEvent) this.#send()
+      if (this.#error !== null) this.#answerError(this.#error.reason)
+      else if (this.#hasBegun || !this.#waitsForEvent) this.#send()
     })
-    begin(this.#stream)
-    if (this.#stream.isClosed && this.#error === null) this.#dispose()
+    const stream = this.#stream
+    const { request } = this.reply
+    switch (admission) {
+      case 'stream': return stream.start(source, { lastEventId, request, get signal () { return stream.signal } })
+      case 'left': return this.onResponseClose()
+      case 'closing': return stream.shutdown()
+      case 'aborted': return stream.abort()
+      default: return stream.error(admission)
+    }
   }
 
   begin (): void {
-    this.#isOpened = true
+    this.#hasBegun = true
     if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#send())
   }
 
-  fail (error: unknown): void {
-    const answer = toError(error)
-    this.#error = answer
-    // Otherwise the turn's end sees it, or pipe() does.
-    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(answer))
+  fail (reason: unknown): void {
+    this.#error = { reason }
+    // Otherwise the immediate or pipe() answers with it.
+    if (this.#sendImmediate === null && !this.#isSent) this.#stream.runInAsyncScope(() => this.#answerError(reason))
   }
 
-  /** Fastify begins to listen to the payload, and right after, with nobody's code between, to the response. */
-  override on (event: string | symbol, listener: (...args: unknown[]) => void): this {
-    if (this.#isSent) this.#listeners = new ListenerSnapshot(this.reply.raw)
-    return super.on(event, listener)
-  }
-
-  /** Fastify has run the hooks, and set the headers. An `onSend` hook may call it too, to put a stream between. */
+  /** Fastify calls it when its hooks have run; an `onSend` hook that puts a stream of its own between calls it too. */
   pipe (destination: Writable, options?: { end?: boolean }): Writable {
     const { raw } = this.reply
     this.#destination = destination
-    this.#endsDestination = options?.end !== false
+    this.#endsDestination = this.endsDestination(destination, options)
     try {
-      if (this.#error !== null) throw this.#error
+      if (this.#error !== null) throw this.#error.reason
       checkHeaders(this.reply)
       if (!raw.headersSent) raw.removeHeader('content-length')
-      if (this.#endsDestination) this.#partFromFastify()
-      this.#stream.attach(new Writer(destination, this.#stream, destination === raw ? null : this.#stream))
+      if (this.#endsDestination) this.partFromFastify(destination)
+      this.#stream.attach(destination, destination !== raw)
     } catch (error) {
       this.#stream.cancel(error)
       this.emit('error', error)
@@ -135,9 +165,13 @@ export class StreamPayload extends HeldReply implements Carrier {
       this.#isFinished = true
       if (this.#stream.isShutdown && http2ResponseOf(this.reply) === null) this.#socket.destroySoon?.()
     })
-    if (this.#endsDestination) this.#destination?.end()
     // Node's pipeline() listens only after it has called pipe().
-    else process.nextTick(() => this.emit('end'))
+    if (!this.#endsDestination) return void process.nextTick(() => this.emit('end'))
+    try {
+      this.#destination?.end()
+    } catch (error) {
+      this.#stream.onWriterClosed(error)
+    }
   }
 
   abort (): void {
@@ -152,7 +186,6 @@ export class StreamPayload extends HeldReply implements Carrier {
     else raw.destroy()
   }
 
-  /** Drops the connection, unless it owes another request its answer first. */
   destroyUnlessPipelined (): void {
     if (this.reply.raw.socket !== null) this.destroyConnection()
   }
@@ -163,12 +196,12 @@ export class StreamPayload extends HeldReply implements Carrier {
     this.#dispose()
   }
 
-  /** Fastify wants no body after all: a hook has made it a 204. */
+  /** Fastify calls it where a hook has changed the status to one without a body. */
   resume (): this {
     return this.destroy()
   }
 
-  /** The connection is gone, or a hook does away with the payload. */
+  /** The response has closed, or a hook discards the payload. */
   destroy (): this {
     this.#stream.close(this.#isFinished)
     this.#dispose()
@@ -178,38 +211,13 @@ export class StreamPayload extends HeldReply implements Carrier {
   #send (): void {
     this.#isSent = true
     setHeaders(this.reply)
-    try {
-      this.sendReply(this)
-    } catch (error) {
-      // A header that cannot be written, say. Nobody is left to catch it, as the handler has returned.
-      this.giveWayToError(error)
-      this.#answerError(toError(error))
-    }
+    this.sendPayload()
   }
 
-  #answerError (error: Error): void {
+  #answerError (error: unknown): void {
     this.#isSent = true
     this.#dispose()
-    try {
-      this.sendReply(error)
-    } catch (thrown) {
-      // Fastify is about to answer with another: reply.sse() was called in an onError hook.
-      this.reply.log.error({ err: thrown }, 'the error of an event stream could not be sent')
-    }
-  }
-
-  /**
-   * As far as Fastify is concerned the payload has ended: it does not log that it was cut off when the client leaves.
-   * What it listens for, on the payload and on the response, would cost two kilobytes a connection, and has no use any
-   * more.
-   */
-  #partFromFastify (): void {
-    this.emit('end')
-    this.removeAllListeners()
-    if (this.#destination !== this.reply.raw) return
-    this.#listeners?.restore()
-    this.#listeners = null
-    this.reply.raw.on('error', ignore)
+    this.sendError(error)
   }
 
   #resumeTimeout (): void {
@@ -220,25 +228,15 @@ export class StreamPayload extends HeldReply implements Carrier {
   #dispose (): void {
     if (this.#sendImmediate !== null) clearImmediate(this.#sendImmediate)
     this.#sendImmediate = null
-    this.#listeners = null
     this.#resumeTimeout()
-    const { raw } = this.reply
-    raw.removeListener('close', onClose)
-    ;(raw as Carrying)[kCarried] = null
-    if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
+    if (this.#waitingSource !== null) discard(this.#waitingSource.source)
+    this.#waitingSource = null
   }
 }
 
-function toError (error: unknown): Error {
-  return error instanceof Error ? error : new FST_SSE_SOURCE_FAILED(kindOf(error), { cause: error })
-}
-
 function onClose (this: Carrying): void {
-  this[kCarried]?.destroy()
+  this[kCarried]?.onResponseClose()
 }
-
-/** An error that nobody listens for would end the process; 'close' follows, which says enough. */
-function ignore (): void {}
 
 function http2ResponseOf (reply: FastifyReply): Http2ServerResponse | null {
   return reply.request.raw.httpVersionMajor === 2 ? reply.raw as unknown as Http2ServerResponse : null

@@ -4,20 +4,30 @@ import { isObject, streamKeys } from './openapi.ts'
 import type { JsonObject } from './openapi.ts'
 
 /**
- * Makes a `transformObject` for `@fastify/swagger`: in a document of OpenAPI 3.2 or later, each `text/event-stream`
+ * Makes a `transformObject` for `@fastify/swagger`. In a document of OpenAPI 3.2 or later, each `text/event-stream`
  * response gets an `itemSchema`, which describes one event (`data`, `event`, `id` and `retry`), in place of its
- * `schema`, which describes the `data` alone. An `itemSchema` that is there already stays. Documents of other versions
- * have no such member, and are left as they are.
+ * `schema`, which describes the `data` alone. An `itemSchema` that the user has written stays. Documents of other
+ * versions have no such member, and stay as they are. (OpenAPI 3.2, 4.14.2, sequential media types.)
  *
- * @param own Runs first, and gives the document.
- * @throws `FST_SSE_INVALID_OPTION`: `own` is no function.
+ * @param transform A `transformObject` of your own, which runs before: the document is what it returns.
+ * @throws `FST_SSE_INVALID_OPTION` if `transform` is no function.
+ * @example
+ * ```ts
+ * import swagger from '@fastify/swagger'
+ * import sse, { sseTransformObject } from 'fastify-rxjs-sse'
+ *
+ * await app.register(swagger, { openapi: { openapi: '3.2.0' }, transformObject: sseTransformObject() })
+ * await app.register(sse)
+ * ```
  */
 export function sseTransformObject (): <S, O>(document: { swaggerObject: S } | { openapiObject: O }) => S | O
-export function sseTransformObject<A extends unknown[], R> (own: (...document: A) => R): (...document: A) => R
-export function sseTransformObject (own: unknown = documentOf): (given: never) => unknown {
-  if (typeof own !== 'function') throw new FST_SSE_INVALID_OPTION('transformObject', 'a function', preview(own))
+export function sseTransformObject<A extends unknown[], R> (transform: (...document: A) => R): (...document: A) => R
+export function sseTransformObject (transform: unknown = documentOf): (given: never) => unknown {
+  if (typeof transform !== 'function') {
+    throw new FST_SSE_INVALID_OPTION('transformObject', 'a function', preview(transform))
+  }
   return (given) => {
-    const document: unknown = own(given)
+    const document: unknown = transform(given)
     return isObject(document) && hasItemSchema(document) ? describeDocument(document) : document
   }
 }
@@ -26,6 +36,7 @@ function documentOf (given: { readonly swaggerObject?: unknown, readonly openapi
   return given.openapiObject ?? given.swaggerObject
 }
 
+/** Whether the version of a document knows `itemSchema`. */
 function hasItemSchema ({ openapi }: JsonObject): boolean {
   const [, minor] = /^3\.(\d+)/.exec(String(openapi)) ?? []
   return Number(minor) >= 2
@@ -48,7 +59,10 @@ function describeMedia (media: unknown, document: JsonObject): unknown {
   return schema === undefined ? media : { itemSchema: describeEvent(schema, document), ...rest }
 }
 
-/** [spec] OpenAPI 3.2, 4.14.2, sequential media types: an event as clients see it when they have parsed the stream. */
+/**
+ * Describes an event as a client sees it that has parsed the stream.
+ * [spec] OpenAPI 3.2, 4.14.2, sequential media types.
+ */
 function describeEvent (schema: unknown, document: JsonObject): JsonObject {
   return {
     type: 'object',
@@ -62,37 +76,37 @@ function describeEvent (schema: unknown, document: JsonObject): JsonObject {
   }
 }
 
-/** Strings are sent as they are, anything else as JSON. */
+/** Describes `data` as a client sees it: strings are sent as they are, anything else as JSON. */
 function describeData (schema: unknown, document: JsonObject): unknown {
   const json = { type: 'string', contentMediaType: 'application/json', contentSchema: schema }
-  switch (isText(schema, document)) {
+  switch (allowsOnlyStrings(schema, document)) {
     case true: return schema
     case false: return json
     case undefined: return { anyOf: [{ type: 'string' }, json] }
   }
 }
 
-/** Whether what fits the schema is a string; `undefined` where it may be. */
-function isText (schema: unknown, document: JsonObject, seen: readonly unknown[] = []): boolean | undefined {
+/** Gives `true` if all values that fit a schema are strings, `false` if none is, and `undefined` if some may be. */
+function allowsOnlyStrings (schema: unknown, document: JsonObject, seen: readonly unknown[] = []): boolean | undefined {
   if (!isObject(schema) || seen.includes(schema)) return undefined
-  const isTextIn = (inner: unknown) => isText(inner, document, [...seen, schema])
+  const askInner = (inner: unknown) => allowsOnlyStrings(inner, document, [...seen, schema])
   const { $ref, type, enum: values, const: value, anyOf, oneOf, allOf } = schema
-  if (typeof $ref === 'string') return isTextIn(resolve(document, $ref))
-  if (type !== undefined) return agreed(listOf(type).map((name) => name === 'string'))
-  if (values !== undefined) return agreed(listOf(values).map((value) => typeof value === 'string'))
+  if (typeof $ref === 'string') return askInner(resolve(document, $ref))
+  if (type !== undefined) return unanimous(listOf(type).map((name) => name === 'string'))
+  if (values !== undefined) return unanimous(listOf(values).map((value) => typeof value === 'string'))
   if (value !== undefined) return typeof value === 'string'
   const union = anyOf ?? oneOf
-  if (union !== undefined) return agreed(listOf(union).map(isTextIn))
-  // A value fits all of these, so that any of them which knows is right.
-  return listOf(allOf ?? []).map(isTextIn).find((text) => text !== undefined)
+  if (union !== undefined) return unanimous(listOf(union).map(askInner))
+  // A value has to fit all of these schemas: the first that gives an answer decides.
+  return listOf(allOf ?? []).map(askInner).find((answer) => answer !== undefined)
 }
 
-/** What all say, or `undefined`. */
-function agreed (answers: ReadonlyArray<boolean | undefined>): boolean | undefined {
+/** Gives the answer on which all agree, or `undefined`. */
+function unanimous (answers: ReadonlyArray<boolean | undefined>): boolean | undefined {
   return answers.every((answer) => answer === answers[0]) ? answers[0] : undefined
 }
 
-/** What a reference within the document is to (RFC 6901). */
+/** Finds what a reference within the document points to (RFC 6901); `undefined` for another reference. */
 function resolve (document: JsonObject, reference: string): unknown {
   if (!reference.startsWith('#/')) return undefined
   return reference.slice(2).split('/').reduce<unknown>((value, token) => {
@@ -101,11 +115,13 @@ function resolve (document: JsonObject, reference: string): unknown {
   }, document)
 }
 
+/** Copies an object, with one member changed if that is an object too. */
 function changeMember (object: JsonObject, key: string, change: (value: JsonObject) => JsonObject): JsonObject {
   const value = object[key]
   return isObject(value) ? { ...object, [key]: change(value) } : object
 }
 
+/** Copies an object, with each member changed that is an object too. */
 function changeAll (object: JsonObject, change: (value: JsonObject) => JsonObject): JsonObject {
   const changed = Object.entries(object).map(([key, value]) => [key, isObject(value) ? change(value) : value])
   return Object.fromEntries(changed)

@@ -1,13 +1,15 @@
-import { negotiate } from '@fastify/accept-negotiator'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FST_SSE_NOT_ACCEPTABLE } from '../errors.ts'
 import { preview } from '../preview.ts'
 import { CONTENT_TYPE } from '../wire/content-type.ts'
 
-/** The ranges that an event stream is in, the most specific first, and `*`, which old clients send for any. */
-const RANGES: ReadonlyMap<string, number> = new Map([[CONTENT_TYPE, 0], ['text/*', 1], ['*/*', 2], ['*', 2]])
+/**
+ * The media ranges that include `text/event-stream`, each with its place from the most specific (0) to the least. `*`
+ * stands for `*\/*` in the headers of old clients.
+ */
+const SPECIFICITY: ReadonlyMap<string, number> = new Map([[CONTENT_TYPE, 0], ['text/*', 1], ['*/*', 2], ['*', 2]])
 
-const RANGE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$|^\*$/
+const MEDIA_RANGE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$|^\*$/
 const WEIGHT = /^q=(\d+(?:\.\d*)?|\.\d+)$/i
 
 /** Throws `FST_SSE_NOT_ACCEPTABLE` for a client that refuses an event stream. */
@@ -16,28 +18,39 @@ export function checkAcceptable ({ headers: { accept } }: FastifyRequest): void 
 }
 
 /**
+ * Whether an `Accept` header admits an event stream.
+ *
  * [spec] RFC 9110 12.5.1: "Media ranges can be overridden by more specific media ranges or specific media types. If
- * more than one media range applies to a given type, the most specific reference has precedence." A header without any
- * range says nothing, and what is no range is passed over; parameters but the weight do not tell event streams apart.
+ * more than one media range applies to a given type, the most specific reference has precedence." Of several references
+ * that are equally specific, one that admits the stream is enough. A header without any range admits everything; a
+ * member that is no range is ignored. Parameters other than the weight do not distinguish event streams.
+ *
+ * The packages for negotiation do not do this: they ignore quoted strings, and refuse `text/event-stream;charset=utf-8`
+ * or `*`.
  */
 function accepts (header: string): boolean {
-  const ranges: [string[], string[], string[]] = [[], [], []]
-  let isEmpty = true
+  let hasRange = false
+  let best = Infinity
+  let isAdmitted = false
   for (const member of split(header, ',')) {
     const [name = '', ...parameters] = split(member, ';').map((part) => part.trim())
-    if (!RANGE.test(name)) continue
-    isEmpty = false
-    const specificity = RANGES.get(name.toLowerCase())
-    if (specificity === undefined) continue
-    const weight = parameters.map((parameter) => WEIGHT.exec(parameter)?.[1]).find((given) => given !== undefined)
-    ranges[specificity]?.push(`${CONTENT_TYPE};q=${weight ?? 1}`)
+    if (!MEDIA_RANGE.test(name)) continue
+    hasRange = true
+    const specificity = SPECIFICITY.get(name.toLowerCase()) ?? Infinity
+    if (specificity > best || specificity === Infinity) continue
+    isAdmitted = weightOf(parameters) > 0 || (isAdmitted && specificity === best)
+    best = specificity
   }
-  const applying = ranges.find(({ length }) => length > 0)
-  // The negotiator knows weights, and neither the ranges of media types nor their parameters.
-  return isEmpty || (applying !== undefined && negotiate(applying.join(), [CONTENT_TYPE]) !== null)
+  return isAdmitted || !hasRange
 }
 
-/** The parts between the separators that are not in a quoted string. */
+/** The weight of a media range, from 0, which refuses it, to 1, which it has without a parameter `q`. */
+function weightOf (parameters: readonly string[]): number {
+  const weight = parameters.map((parameter) => WEIGHT.exec(parameter)?.[1]).find((given) => given !== undefined)
+  return Number(weight ?? 1)
+}
+
+/** Splits a header at the separators that are in no quoted string. */
 function split (text: string, separator: string): string[] {
   const parts: string[] = []
   let start = 0
@@ -55,7 +68,10 @@ function split (text: string, separator: string): string[] {
   return parts
 }
 
-/** The last `onSend` hook of a route that negotiates: caches keep its answers apart, beside what others have set. */
+/**
+ * The last `onSend` hook of a route that negotiates: adds `Accept` to the header `Vary`, so that caches keep the
+ * answers to different `Accept` headers apart. Names that other hooks have set stay.
+ */
 export function varyByAccept (
   _request: FastifyRequest, reply: FastifyReply, payload: unknown, done: (error: null, payload: unknown) => void
 ): void {

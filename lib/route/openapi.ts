@@ -2,17 +2,18 @@ import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { CONTENT_TYPE, isEventStream } from '../wire/content-type.ts'
 
 /**
- * Lets routes with the option `sse` appear as `text/event-stream` in the documents of `@fastify/swagger`, also where
- * their schema declares no such response. Routes that answer HEAD alone have no body to describe.
+ * Makes routes with the option `sse` appear as `text/event-stream` in the documents of `@fastify/swagger`, also if
+ * their schema declares no such response. Routes that answer only HEAD have no body to describe.
  *
- * `@fastify/swagger` reads the schema of a route's options when it is asked for a document. They are given another one
- * when Fastify has compiled the user's: no serializer is made of what is added, and no answer changes.
+ * `@fastify/swagger` reads the schema from a route's options when it makes a document. The schema there is replaced
+ * only after Fastify has compiled that of the user: no serializer is made from what is added, and no answer changes.
  */
 export function describeRoutes (app: FastifyInstance): void {
   const routes: RouteOptions[] = []
   app.addHook('onRoute', function (route) {
     if (!isStream(route) || route.method === 'HEAD') return
-    // Only the user can write the schemas of such a compiler; a document's transform for them refuses others.
+    // Schemas for a compiler of the user's own may be anything, and the `transform` of @fastify/swagger that goes with
+    // it would refuse a JSON schema.
     if ((route.serializerCompiler ?? this.serializerCompiler) !== undefined) return
     routes.push(route)
   })
@@ -25,7 +26,10 @@ function isStream (route: RouteOptions & { sse?: unknown }): boolean {
   return route.sse !== undefined && route.sse !== false
 }
 
-/** `schema` with a response that is an event stream: itself where it has one, or where there is no place for it. */
+/**
+ * Adds a response that is an event stream to a schema. Returns the schema itself if it has one already, or describes
+ * its successful response in a way that leaves no place for another media type.
+ */
 function describeStream (schema: DocumentedSchema = {}): DocumentedSchema {
   const { produces, response = {} } = schema
   const codes = Object.keys(response)
@@ -40,7 +44,7 @@ function describeStream (schema: DocumentedSchema = {}): DocumentedSchema {
   }
 
   const description = 'Server-sent events'
-  // Swagger 2.0 knows no `content`, and `produces` is for all responses: it is taken where there is no other.
+  // Swagger 2.0 has no `content`, and its `produces` is for all responses: it is set if there is no other response.
   if (codes.length === 0 || produces?.includes(CONTENT_TYPE) === true) {
     return {
       ...schema,
@@ -52,13 +56,13 @@ function describeStream (schema: DocumentedSchema = {}): DocumentedSchema {
   return { ...schema, response: { ...response, 200: { description, content } } }
 }
 
-/** What `@fastify/swagger` reads of a route's schema, as far as it matters here. */
+/** A route's schema, with what only `@fastify/swagger` reads. */
 type DocumentedSchema = Omit<FastifySchema, 'response'> & {
   readonly produces?: readonly string[] | undefined
   readonly response?: { readonly [code: string]: JsonObject } | undefined
 }
 
-/** The keys of a response's `content` that are for event streams, in whatever case and with whatever parameters. */
+/** Gives the keys of a response's `content` that are for event streams, ignoring case and parameters. */
 export function streamKeys (response: unknown): string[] {
   const content = isObject(response) ? response.content : undefined
   if (!isObject(content)) return []

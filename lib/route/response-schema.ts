@@ -3,8 +3,9 @@ import { isEventStream } from '../wire/content-type.ts'
 import type { Serializer } from '../wire/encode.ts'
 
 /**
- * What the route's response schema for `text/event-stream`, or for any type, was compiled to, for the status that the reply has, for
- * `2xx` and its like, or for `default`; `null` where there is no such schema.
+ * Gives the serializer that Fastify compiled from the response schema of a route for `text/event-stream`, or for
+ * `*\/*`; `null` if there is no such schema. The schema for the reply's status code goes before that for a class of
+ * codes, such as `2xx`, and this before `default`.
  */
 export function compiledSerializer (reply: FastifyReply): Serializer | null {
   const response = (reply.routeOptions.schema?.response ?? {}) as Record<string, ResponseSchema>
@@ -19,8 +20,11 @@ export function compiledSerializer (reply: FastifyReply): Serializer | null {
   return null
 }
 
-/** The code of a successful response whose schema is not for event streams, where no other schema is. */
-export function otherSchema (schema: FastifySchema | undefined): string | undefined {
+/**
+ * Finds a response schema that a developer may take for that of the stream, and gives its status code: one of a
+ * successful response, where none is for event streams. `undefined` if there is none.
+ */
+export function misplacedSchema (schema: FastifySchema | undefined): string | undefined {
   const responses = Object.entries((schema?.response ?? {}) as Record<string, ResponseSchema>)
     .filter(([status]) => /^(?:2|default$)/i.test(status))
   const isForStreams = responses.some(([, { content }]) =>

@@ -8,26 +8,32 @@ import { preview } from '../preview.ts'
 import { checkHandlerResult } from '../source/kinds.ts'
 import { discard } from '../source/subscribe.ts'
 import { checkAcceptable, varyByAccept } from './negotiation.ts'
-import { otherSchema } from './response-schema.ts'
+import { misplacedSchema } from './response-schema.ts'
 import { kRouteOptions } from './route-options.ts'
 import type { RouteStreamOptions } from './route-options.ts'
 
-/** The handlers that stream what they return: Fastify gives a route's options to whoever adds one like it. */
-const STREAMING: WeakSet<RouteHandlerMethod> = new WeakSet()
+/**
+ * The handlers that `streaming` has made. A plugin that copies a route's options adds the handler again, which must not
+ * be wrapped twice.
+ */
+const streamingHandlers: WeakSet<RouteHandlerMethod> = new WeakSet()
 
-/** What it leaves out, a secret maybe, is sent all the same. */
-const OTHER_SCHEMA = 'the response schema of a route with the option "sse" is not for event streams, and does not ' +
-  'serialize them: declare content["text/event-stream"]'
+/** A warning: members that such a schema leaves out, a secret maybe, are sent all the same. */
+const MISPLACED_SCHEMA = 'the response schema of a route with the option "sse" is not for event streams, and does ' +
+  'not serialize them: declare content["text/event-stream"]'
 
-/** Makes the `onRoute` hook, which sees to the route option `sse`. */
+/**
+ * Makes the `onRoute` hook, which gives effect to the route option `sse`: the route streams what its handler returns,
+ * and negotiates by `Accept`. The hook throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`.
+ */
 export function createOnRoute (defaults: ResolvedOptions) {
   return function onRoute (this: FastifyInstance, route: RouteOptions): void {
     const { sse } = route as { sse?: unknown }
     if (sse === undefined || sse === false) return
     const options = resolveRouteOptions(defaults, sse)
-    // HEAD has no body, of which something could be left out.
-    const other = options.hasSerializer || route.method === 'HEAD' ? undefined : otherSchema(route.schema)
-    if (other !== undefined) this.log.warn({ url: route.url, response: other }, OTHER_SCHEMA)
+    // A response to HEAD has no body.
+    const misplaced = options.hasSerializer || route.method === 'HEAD' ? undefined : misplacedSchema(route.schema)
+    if (misplaced !== undefined) this.log.warn({ url: route.url, response: misplaced }, MISPLACED_SCHEMA)
     const own = { [kRouteOptions]: options }
     route.config = { ...route.config, ...own } as RouteOptions['config'] & {}
     route.handler = streaming(route.handler)
@@ -44,31 +50,31 @@ function resolveRouteOptions (defaults: ResolvedOptions, sse: unknown): RouteStr
   return { options: resolveOptions(defaults, sse), hasSerializer: serializer !== undefined }
 }
 
-/** A handler that answers with what `handler` returns or resolves to, unless it has answered by itself. */
+/** Wraps a handler: what it returns or resolves to is streamed, unless it has answered by itself. */
 function streaming (handler: RouteHandlerMethod): RouteHandlerMethod {
-  if (STREAMING.has(handler)) return handler
+  if (streamingHandlers.has(handler)) return handler
   const wrapper: RouteHandlerMethod = function (request, reply) {
     checkAcceptable(request)
     const returned: unknown = handler.call(this, request, reply)
-    // Fastify's callback style: the answer comes later.
+    // The handler has answered, or will answer later, as in Fastify's callback style.
     if (returned === undefined || returned === reply) return returned
     if (!isPromise(returned)) return answer(reply, returned)
     return Promise.resolve(returned).then((resolved) => answer(reply, resolved))
   }
-  STREAMING.add(wrapper)
+  streamingHandlers.add(wrapper)
   return wrapper
 }
 
 function answer (reply: FastifyReply, returned: unknown): unknown {
   if (reply.sent) {
-    // A handler that its timeout has overtaken: nobody will read it.
+    // Fastify has answered in the handler's place, after its `handlerTimeout`: nobody will read the source.
     if (reply.raw.writableEnded) discard(returned)
-    // Fastify says what it thinks of a second answer.
+    // For a second answer, Fastify logs a warning of its own.
     return returned
   }
-  // The client left while the handler waited for the reply.
+  // An async handler that waits until the reply has been sent resolves to nothing when the client leaves.
   if (returned === undefined && reply.request.socket?.destroyed === true) return
-  // As everywhere in Fastify.
+  // Everywhere in Fastify, an error that is returned is answered as one that is thrown.
   if (returned instanceof Error) throw returned
   try {
     checkHandlerResult(returned)

@@ -3,71 +3,65 @@ import type { ConnectionLimit, ServerOptions } from '../options.ts'
 import { PausedSources } from '../source/paused-sources.ts'
 import { encodeRetry } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
-import { Sessions } from './http2-sessions.ts'
+import { Http2Sessions } from './http2-sessions.ts'
 import { SharedEncoder } from './shared-encoder.ts'
 import { SharedTimers } from './shared-timers.ts'
 import { WriteBatch } from './write-batch.ts'
 
-/** What the registry asks of a stream. */
+/** What the registry calls on a stream. Times are in milliseconds, by `performance.now()`. */
 export interface RegisteredStream {
-  /** When something was last written or due. This time and the next ones are by `performance.now()`. */
+  /** The time of the last write, or of the last heartbeat that was due. */
   readonly lastBeat: number
-  /** It was silent for the whole interval of its heartbeat. */
+  /** Called when nothing was written for the whole interval of the stream's heartbeat. */
   beat (): void
-  /** Called several times within `stallTimeout`. */
+  /** Called ten times in each `stallTimeout`. */
   checkStall (): void
+  /** The time at which the stream has lasted for its `maxDuration`. */
   readonly expiresAt: number
+  /** Called at that time. */
   expire (): void
-  /** Unsubscribes and ends at once; `shutdownFrame` goes out before. */
+  /** Unsubscribes, sends `shutdownFrame`, and ends the response once all pending frames have been written. */
   shutdown (shutdownFrame: Frame | null): void
-  /** Drops the connection. */
+  /** Destroys the connection, unless another request is being answered on it. */
   destroyUnlessPipelined (): void
 }
 
-/** How long a client may take to receive what it is owed when the server closes, in milliseconds. */
+/** How long a client may take to receive its pending bytes when the server closes, in milliseconds. */
 const SHUTDOWN_GRACE = 500
 
-/** All streams of one server. */
+/** All open streams of one server, and what they share. */
 export class Registry {
   readonly #options: ServerOptions
-  readonly #streams: Set<RegisteredStream>
-  readonly sessions: Sessions
-  /** Where timers are made: in no request's async context. */
-  readonly #context: AsyncResource
-  readonly batch: WriteBatch
-  readonly encoder: SharedEncoder
-  readonly pausedSources: PausedSources
-  readonly heartbeats: SharedTimers<RegisteredStream>
-  readonly stallChecks: SharedTimers<RegisteredStream>
-  readonly expiries: SharedTimers<RegisteredStream>
-  #isClosing: boolean
+  readonly #streams: Set<RegisteredStream> = new Set()
+  readonly sessions = new Http2Sessions()
+  /** The async context in which timers are made: that of the registration, and of no request. */
+  readonly #context = new AsyncResource('fastify-rxjs-sse')
+  readonly batch = new WriteBatch()
+  readonly encoder = new SharedEncoder(this.batch)
+  readonly pausedSources = new PausedSources()
+  readonly heartbeats = new SharedTimers<RegisteredStream>(
+    (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
+  readonly stallChecks = new SharedTimers<RegisteredStream>(
+    (_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
+  readonly expiries = new SharedTimers<RegisteredStream>(
+    (stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
+  #isClosing = false
 
   constructor (options: ServerOptions) {
     this.#options = options
-    this.#streams = new Set()
-    this.sessions = new Sessions()
-    this.#context = new AsyncResource('fastify-rxjs-sse')
-    this.batch = new WriteBatch()
-    this.encoder = new SharedEncoder(this.batch)
-    this.pausedSources = new PausedSources()
-    this.heartbeats = new SharedTimers(
-      (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
-    this.stallChecks = new SharedTimers(
-      (_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
-    this.expiries = new SharedTimers(
-      (stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
-    this.#isClosing = false
   }
 
+  /** How many streams are open. */
   get size (): number {
     return this.#streams.size
   }
 
+  /** Whether the server is closing, so that a new stream has to end at once. */
   get isClosing (): boolean {
     return this.#isClosing
   }
 
-  /** The limit, where there are as many streams as there may be. */
+  /** The option `maxConnections`, if no other stream may be opened by it; `null` if one may. */
   get exceededLimit (): ConnectionLimit | null {
     const { maxConnections } = this.#options
     return maxConnections !== null && this.#streams.size >= maxConnections.limit ? maxConnections : null
@@ -82,8 +76,8 @@ export class Registry {
   }
 
   /**
-   * Ends every stream, in this very turn: while `preClose` hooks run, Fastify answers 503, and a browser that gets a
-   * 503 never reconnects.
+   * Ends every stream, in this turn of the event loop. While a `preClose` hook runs, Fastify answers other requests
+   * 503, and a browser that gets a 503 never reconnects: the hook must not wait.
    */
   close (): void {
     this.#isClosing = true
@@ -94,7 +88,7 @@ export class Registry {
     this.#context.runInAsyncScope(() => setTimeout(() => this.#destroyAll(), SHUTDOWN_GRACE).unref())
   }
 
-  /** The client's own random time to wait until it reconnects, where that was asked for. */
+  /** Makes the frame with a client's own random reconnection time; `null` without the option `shutdown.retry`. */
   shutdownFrame (): Frame | null {
     const { shutdownRetry } = this.#options
     if (shutdownRetry === null) return null

@@ -1,25 +1,26 @@
 import type { AsyncResource } from 'node:async_hooks'
 
-/** 5 000 heartbeats written in one tick block the process for a tenth of a second. */
+/** How many members are called before the event loop gets to other work: 5 000 heartbeats at once take 100 ms. */
 const SLICE = 250
 
 /**
- * When a member is due, by `performance.now()`: a time that is later each time it has been reached. `last` is when the
- * timer last fired, or was made.
+ * Gives the time at which a member is due, by `performance.now()`: a later one each time that it has been reached.
+ * `last` is the time at which the timer fired last, or was made.
  */
 type DueAt<Member> = (member: Member, interval: number, last: number) => number
 
-/** The timers of members with different intervals: one for each interval. */
+/** The timers of many members: one for each interval. */
 export class SharedTimers<Member> {
   readonly #dueAt: DueAt<Member>
   readonly #onDue: (member: Member) => void
   readonly #precision: number
   readonly #context: AsyncResource
-  readonly #timers: Map<number, SharedTimer<Member>>
+  readonly #timers: Map<number, SharedTimer<Member>> = new Map()
 
   /**
-   * Members that are due within `precision` (a part of the interval) of each other are taken together. The timers are
-   * made in `context`, so that no request is kept by them or seen in another's turn.
+   * `precision` is a part of the interval: members that are due within it of each other are called together. The timers
+   * are made in `context`, so that none of them keeps the context of a request, or calls another request's stream in
+   * it.
    */
   constructor (
     dueAt: DueAt<Member>, onDue: (member: Member) => void, precision: number, context: AsyncResource
@@ -28,9 +29,9 @@ export class SharedTimers<Member> {
     this.#onDue = onDue
     this.#precision = precision
     this.#context = context
-    this.#timers = new Map()
   }
 
+  /** Calls a member whenever it is due, until it is deleted. `interval` is in milliseconds. */
   add (member: Member, interval: number): void {
     let timer = this.#timers.get(interval)
     if (timer === undefined) {
@@ -48,16 +49,18 @@ export class SharedTimers<Member> {
   }
 }
 
-/** What one timer does for many members: each is called when it is due, and stays until it is taken out. */
+/** The timer of the members of one interval. All times are in milliseconds, by `performance.now()`. */
 class SharedTimer<Member> {
   readonly #dueAt: (member: Member, last: number) => number
   readonly #onDue: (member: Member) => void
   readonly #precision: number
   readonly #context: AsyncResource
-  readonly #members: Set<Member>
-  #timer: NodeJS.Timeout | null
-  #firesAt: number
-  #firedAt: number
+  readonly #members: Set<Member> = new Set()
+  #timer: NodeJS.Timeout | null = null
+  /** The time at which the timer will fire; `Infinity` if it is not armed. */
+  #firesAt = Infinity
+  /** The time at which the timer fired last, or was made. */
+  #firedAt = performance.now()
 
   constructor (
     dueAt: (member: Member, last: number) => number, onDue: (member: Member) => void, precision: number,
@@ -67,10 +70,6 @@ class SharedTimer<Member> {
     this.#onDue = onDue
     this.#precision = precision
     this.#context = context
-    this.#members = new Set()
-    this.#timer = null
-    this.#firesAt = Infinity
-    this.#firedAt = performance.now()
   }
 
   get size (): number {
@@ -92,7 +91,7 @@ class SharedTimer<Member> {
     this.#disarm()
     this.#firesAt = at
     const delay = Math.max(1, Math.ceil(at - performance.now()))
-    this.#timer = this.#context.runInAsyncScope(() => setTimeout(() => this.#tick(), delay).unref())
+    this.#timer = this.#context.runInAsyncScope(() => setTimeout(() => this.#fire(), delay).unref())
   }
 
   #disarm (): void {
@@ -101,13 +100,13 @@ class SharedTimer<Member> {
     this.#firesAt = Infinity
   }
 
-  #tick (): void {
+  #fire (): void {
     const now = performance.now()
     const due: Member[] = []
     let next = Infinity
     for (const member of this.#members) {
       const dueAt = this.#dueAt(member, this.#firedAt)
-      // A timer's clock has whole milliseconds.
+      // Timers have whole milliseconds: one may fire a fraction too early.
       if (dueAt - now < 1) due.push(member)
       else if (dueAt < next) next = dueAt
     }

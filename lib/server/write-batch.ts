@@ -1,38 +1,33 @@
 import { JoinedFrames } from '../wire/frame.ts'
 import type { Bytes, Frame } from '../wire/frame.ts'
 
-/** What is owed to a connection since this turn. */
+/** Something that writes when the batch ends. */
 export interface Flushable {
   flush (): void
 }
 
 /**
- * Writes once per turn (one drain of the microtask queue) and connection what the turn's events are, and joins them
- * once for all connections that owe the same.
+ * Collects the writes of one turn of the event loop, by which is meant one drain of the microtask queue. Each
+ * connection writes once per turn, however many events it is sent, and connections that are sent the same frames share
+ * one buffer.
  */
 export class WriteBatch {
-  #flushables: Flushable[]
-  #cleanUps: Array<() => void>
-  #joined: JoinedFrames | null
-  #joinedFrames: readonly Frame[]
-  #isScheduled: boolean
-  /** `0` where nobody has asked. */
-  #now: number
-  readonly #end: () => void
+  #flushables: Flushable[] = []
+  #cleanUps: Array<() => void> = []
+  /** The last result of `join`, and the frames that it was made of. */
+  #joined: JoinedFrames | null = null
+  #joinedFrames: readonly Frame[] = []
+  #isScheduled = false
+  /** The time that `now` gives, or `0` if it has not been read in this turn. */
+  #now = 0
+  readonly #flushBatch = (): void => this.flush()
+  // A tick runs when the microtasks have run, and those that they queued.
+  readonly #endTurn = (): void => process.nextTick(this.#flushBatch)
 
-  constructor () {
-    this.#flushables = []
-    this.#cleanUps = []
-    this.#joined = null
-    this.#joinedFrames = []
-    this.#isScheduled = false
-    this.#now = 0
-    const flush = () => this.flush()
-    // A tick runs when the microtasks have run, and those that they queued.
-    this.#end = () => process.nextTick(flush)
-  }
-
-  /** Whole milliseconds by `performance.now()`, the same for all of a turn: to ask for each write would cost more. */
+  /**
+   * The time by `performance.now()`, in whole milliseconds. It is read once per turn: to read it for each write would
+   * cost more.
+   */
   get now (): number {
     if (this.#now === 0) {
       this.#now = Math.trunc(performance.now())
@@ -41,6 +36,7 @@ export class WriteBatch {
     return this.#now
   }
 
+  /** Flushes `flushable` at the end of this turn. */
   add (flushable: Flushable): void {
     this.#flushables.push(flushable)
     this.#schedule()
@@ -52,6 +48,7 @@ export class WriteBatch {
     this.#schedule()
   }
 
+  /** Ends the batch now, and not at the end of this turn. */
   flush (): void {
     const flushables = this.#flushables
     const cleanUps = this.#cleanUps
@@ -66,18 +63,19 @@ export class WriteBatch {
     this.#now = 0
   }
 
-  #schedule (): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    queueMicrotask(this.#end)
-  }
-
+  /** Joins frames to one buffer. Connections that join the same frames, one after the other, get the same one. */
   join (frames: readonly Frame[]): Bytes {
     if (this.#joined === null || !isSame(frames, this.#joinedFrames)) {
       this.#joined = new JoinedFrames(frames)
       this.#joinedFrames = frames
     }
     return this.#joined
+  }
+
+  #schedule (): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    queueMicrotask(this.#endTurn)
   }
 }
 

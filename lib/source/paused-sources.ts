@@ -1,30 +1,26 @@
-/** What waited until its client takes more. */
+/** A source that waits until its sink wants more. */
 export interface PausedSource {
   continue (): void
 }
 
-/** More would keep the event loop from everything else for more than some milliseconds. */
+/** How many sources are continued before the event loop gets to other work: a hundred take some milliseconds. */
 const SLICE = 100
 
 /**
- * Lets sources go on that have waited, many in one turn: those that are where others are share what is encoded and
- * joined in it.
+ * Continues paused sources, many of them in one turn of the event loop: sources that give the same messages, as readers
+ * of one event log do, then share the frames that are encoded and joined in that turn.
  */
 export class PausedSources {
-  #waiting: PausedSource[]
-  readonly #continueSlice: () => void
-
-  constructor () {
-    this.#waiting = []
-    this.#continueSlice = () => {
-      const slice = this.#waiting.splice(0, SLICE)
-      if (this.#waiting.length > 0) setImmediate(this.#continueSlice)
-      for (const source of slice) source.continue()
-    }
+  #sources: PausedSource[] = []
+  readonly #continueSlice = (): void => {
+    const slice = this.#sources.splice(0, SLICE)
+    if (this.#sources.length > 0) setImmediate(this.#continueSlice)
+    for (const source of slice) source.continue()
   }
 
+  /** Continues a source with the next `setImmediate`. */
   add (source: PausedSource): void {
-    this.#waiting.push(source)
-    if (this.#waiting.length === 1) setImmediate(this.#continueSlice)
+    this.#sources.push(source)
+    if (this.#sources.length === 1) setImmediate(this.#continueSlice)
   }
 }

@@ -1,29 +1,33 @@
 import { Readable } from 'node:stream'
 import type { ReadableStreamReadResult } from 'node:stream/web'
-import { observable } from 'rxjs'
 import { hasMethod, isPromise } from '../duck-type.ts'
+import { isObservable } from './observable.ts'
 import type { Sink, SourceSubscription } from './sink.ts'
 
-/** Where a source has a puller of its own. */
+/** The method of a source that makes its own puller. */
 export const kPuller = Symbol('fastify-rxjs-sse.puller')
 
-/** How a source is asked for its next value, and how it is told that nobody will ask any more. */
+/** A way to pull a source: it gives one value for each call of `next`, or in its own time. */
 export interface Puller {
-  /** `null` where there is none yet: `onReady` is called when there may be. */
+  /**
+   * Gives the next value, a promise of it, or `null` if there is none yet: then `onReady` is called when there may be.
+   */
   next (): IteratorResult<unknown> | Promise<IteratorResult<unknown> | ReadableStreamReadResult<unknown>> | null
+  /** Releases the source, of which no more values are wanted. A promise that it returns may reject. */
   cancel (): unknown
+  /** Set by whoever pulls. */
   onReady?: () => void
 }
 
-/** A way to pull from `source`, or `null` if there is none. */
+/** Makes the puller of a source; `null` for an Observable, which cannot be pulled. */
 export function pullerOf (source: object): Puller | null {
   if (hasMethod(source, kPuller)) return (source as { [kPuller] (): Puller })[kPuller]()
-  if (hasMethod(source, observable)) return null
+  if (isObservable(source)) return null
   if (source instanceof Readable) {
-    // It may fail before it is read from, when its iterator does not listen yet.
+    // The stream may fail before it is read from: until then, its iterator does not listen for errors.
     source.on('error', () => {})
     const iterator = source[Symbol.asyncIterator]()
-    // The iterator's own return() would wait for the value that is being waited for.
+    // The iterator's own return() would not run before the pending next() has settled.
     return { next: () => iterator.next(), cancel: () => source.destroy() }
   }
   if (hasMethod(source, 'getReader')) {
@@ -34,25 +38,26 @@ export function pullerOf (source: object): Puller | null {
     return iteratorPuller((source as AsyncIterable<unknown>)[Symbol.asyncIterator]())
   }
   if (hasMethod(source, Symbol.iterator)) return iteratorPuller((source as Iterable<unknown>)[Symbol.iterator]())
-  return null
+  // An array-like object: it has a length, and no iterator.
+  return iteratorPuller(Array.prototype.values.call(source))
 }
 
 function iteratorPuller (iterator: Iterator<unknown> | AsyncIterator<unknown>): Puller {
   return { next: () => iterator.next(), cancel: () => iterator.return?.() }
 }
 
-/** Takes one value at a time from a source that can wait, and only while the sink wants more. */
+/** A subscription to a source that can wait: it takes one value at a time, and only while the sink wants more. */
 export class PulledSource implements SourceSubscription {
   readonly #puller: Puller
   readonly #sink: Sink
-  #isPulling: boolean
-  #isClosed: boolean
+  /** Whether a value has been asked for that has not come yet. */
+  #isPulling = false
+  /** Whether the source has ended, or has been released. */
+  #isClosed = false
 
   constructor (puller: Puller, sink: Sink) {
     this.#puller = puller
     this.#sink = sink
-    this.#isPulling = false
-    this.#isClosed = false
     puller.onReady = () => {
       this.#isPulling = false
       this.continue()

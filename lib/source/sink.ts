@@ -1,16 +1,20 @@
-import type { Observer, Unsubscribable } from 'rxjs'
-
-/** Where the values of a source go. */
-export interface Sink extends Observer<unknown> {
-  /** Whether a source that can wait should go on; if not, it is resumed when it should. */
+/** What the values of a source are handed to. No method throws. */
+export interface Sink {
+  next (value: unknown): void
+  error (error: unknown): void
+  complete (): void
+  /** Whether a source that can wait should give its next value now. If not, it is continued when it should. */
   wantsMore (): boolean
-  /** Comes before all else, so that a source can be let go of while it is being subscribed to. */
+  /** Called first of all, so that the sink can unsubscribe while the source is being subscribed to. */
   onSubscribe (subscription: SourceSubscription): void
 }
 
-export interface SourceSubscription extends Unsubscribable {
-  /** It could give more, and waits until the sink wants it. Observables have no way to wait. */
+/** A subscription to a source of any kind. */
+export interface SourceSubscription {
+  /** Releases the source. May throw what a teardown of the source throws. */
+  unsubscribe (): void
+  /** Whether the source waits until the sink wants its next value. An Observable never does, and lacks this. */
   readonly isPaused?: boolean
-  /** The sink wants more again. */
+  /** Makes the source give its next values, for as long as the sink wants more. An Observable lacks this. */
   continue? (): void
 }

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream'
-import { from, Subscriber } from 'rxjs'
-import type { ObservableInput } from 'rxjs'
 import type { SseContext } from '../../types/index.ts'
 import { isPromise } from '../duck-type.ts'
 import { invalidSource, isBytes, isFactory, isInput, isLog } from './kinds.ts'
+import { subscribeToObservable } from './observable.ts'
 import { PulledSource, pullerOf } from './pull.ts'
 import type { Sink, SourceSubscription } from './sink.ts'
 
 /**
- * Subscribes to anything accepted: calls a factory, waits for a promise, pulls from what can wait. Never throws: what a
- * factory, a source or its teardown throws, and what a factory gives that is no source, goes to `sink.error`.
+ * Subscribes to a source of any kind: calls a factory, waits for a promise, pulls a source that can wait. It never
+ * throws: `sink.error` is called with what a factory, a source or its teardown throws, and with a
+ * `FST_SSE_INVALID_SOURCE` where a factory or a promise gives no source.
  */
 export function subscribe (source: unknown, context: SseContext, sink: Sink): void {
   try {
@@ -21,7 +21,9 @@ export function subscribe (source: unknown, context: SseContext, sink: Sink): vo
   }
 }
 
-/** Lets go of a source that nobody will subscribe to, where it is more than a description of what to do. */
+/**
+ * Cancels an eager source (a stream, or a promise of one) that will not be subscribed to. Lazy sources need nothing.
+ */
 export function discard (source: unknown): void {
   if (source instanceof Readable) source.on('error', () => {}).destroy()
   else if (isPromise(source)) source.then(discard, () => {})
@@ -30,40 +32,10 @@ export function discard (source: unknown): void {
 
 function subscribeInput (input: object, sink: Sink): void {
   const puller = pullerOf(input)
-  if (puller === null) {
-    const subscriber = new SinkSubscriber(sink)
-    sink.onSubscribe(subscriber)
-    // A factory may have ended its own stream.
-    if (!subscriber.closed) from(input as ObservableInput<unknown>).subscribe(subscriber)
-  } else {
-    const pulled = new PulledSource(puller, sink)
-    sink.onSubscribe(pulled)
-    pulled.continue()
-  }
-}
-
-/** What RxJS makes of an observer, but made first: a synchronous Observable can see that it is closed. */
-class SinkSubscriber extends Subscriber<unknown> {
-  readonly #sink: Sink
-
-  constructor (sink: Sink) {
-    super()
-    this.#sink = sink
-  }
-
-  protected override _next (value: unknown): void {
-    this.#sink.next(value)
-  }
-
-  protected override _error (error: unknown): void {
-    this.#sink.error(error)
-    this.unsubscribe()
-  }
-
-  protected override _complete (): void {
-    this.#sink.complete()
-    this.unsubscribe()
-  }
+  if (puller === null) return subscribeToObservable(input, sink)
+  const pulled = new PulledSource(puller, sink)
+  sink.onSubscribe(pulled)
+  pulled.continue()
 }
 
 function callFactory (factory: (context: SseContext) => unknown, context: SseContext): unknown {
@@ -73,17 +45,19 @@ function callFactory (factory: (context: SseContext) => unknown, context: SseCon
     given, 'the factory returned it; return an Observable, an iterable, a stream of objects, or a promise of one')
 }
 
-/** A promise of a source is that source, which takes its place, and a promise of a value is a source of that value. */
+/**
+ * A subscription to what a promise resolves to: a source, whose own subscription then takes the place of this one, or a
+ * value, which is emitted as the only one.
+ */
 class PromisedSource implements SourceSubscription {
   readonly #context: SseContext
   readonly #sink: Sink
-  #isClosed: boolean
+  #isClosed = false
 
   constructor (promise: unknown, context: SseContext, sink: Sink) {
     this.#context = context
     this.#sink = sink
-    this.#isClosed = false
-    // A thenable's own then() may throw, and need not return anything.
+    // The method then() of a thenable may throw, and need not return a promise: Promise.resolve() allows for both.
     Promise.resolve(promise).then((source) => this.#open(source), (error: unknown) => {
       if (!this.#isClosed) sink.error(error)
     })
@@ -109,7 +83,7 @@ class PromisedSource implements SourceSubscription {
   }
 }
 
-/** A log is read from where the client left off. */
+/** Reads an event log from the last event that the client has seen. Another source is returned as it is. */
 function openLog (source: unknown, { lastEventId }: SseContext): object | PromiseLike<unknown> {
   if (!isLog(source)) return source as object
   const events: unknown = source.after(lastEventId)

@@ -3,23 +3,25 @@ import { sizeOf } from '../wire/frame.ts'
 import type { Frame } from '../wire/frame.ts'
 import { FrameQueue, LatestFrameQueue } from './frame-queue.ts'
 
-/** A frame that may replace another. */
+/** The key by which a frame may replace another. */
 export interface FrameKey {
   readonly key: unknown
-  /** It has an id: in the place of an older frame, a client that resumes from it would miss those in between. */
+  /**
+   * The frame has an event id. It then goes to the end of the queue: in the place of the frame it replaces, a client
+   * that resumes from its id would miss the frames in between.
+   */
   readonly hasId: boolean
 }
 
-/** What waits for one client that is slower than its source, within a bound. */
+/** The queue of one client that is slower than its source, bounded in bytes by an overflow policy. */
 export class BoundedQueue {
   readonly #options: BufferOptions
   readonly #queue: FrameQueue | LatestFrameQueue
-  #dropped: number
+  #dropped = 0
 
   constructor (options: BufferOptions) {
     this.#options = options
     this.#queue = typeof options.overflow === 'string' ? new FrameQueue() : new LatestFrameQueue()
-    this.#dropped = 0
   }
 
   get isEmpty (): boolean {
@@ -32,16 +34,16 @@ export class BoundedQueue {
   }
 
   /**
-   * Takes a frame, or drops what the policy says. `busy` is how many bytes the destination still holds: they count, but
-   * cannot be dropped. Gives `false` where the connection must be.
+   * Queues a frame, or drops what the policy says. `unsentBytes` is how many bytes the destination still holds: they
+   * count against the bound, but cannot be dropped. `false` means that the policy closes the connection.
    */
-  offer (frame: Frame, busy: number, key: FrameKey | null): boolean {
+  offer (frame: Frame, unsentBytes: number, key: FrameKey | null): boolean {
     const queue = this.#queue
-    if (queue instanceof LatestFrameQueue) return this.#offerLatest(queue, frame, busy, key)
+    if (queue instanceof LatestFrameQueue) return this.#offerLatest(queue, frame, unsentBytes, key)
 
-    const room = this.#options.maxBytes - busy - sizeOf(frame)
-    // However large, one frame is taken when nothing waits.
-    if (queue.bytes > room && busy + queue.bytes > 0) {
+    const room = this.#options.maxBytes - unsentBytes - sizeOf(frame)
+    // One frame is always taken where nothing is queued or unsent, however large it is.
+    if (queue.bytes > room && unsentBytes + queue.bytes > 0) {
       if (this.#options.overflow === 'disconnect') return false
       if (this.#options.overflow === 'drop-newest' || room < 0) {
         this.#dropped++
@@ -56,10 +58,15 @@ export class BoundedQueue {
     return true
   }
 
-  #offerLatest (queue: LatestFrameQueue, frame: Frame, busy: number, key: FrameKey | null): boolean {
+  /** Queues a frame to which no policy applies. */
+  push (frame: Frame): void {
+    this.#queue.push(frame)
+  }
+
+  #offerLatest (queue: LatestFrameQueue, frame: Frame, unsentBytes: number, key: FrameKey | null): boolean {
     const replaced = key === null ? 0 : queue.bytesOf(key.key)
-    const waiting = busy + queue.bytes - replaced
-    if (waiting > 0 && waiting + sizeOf(frame) > this.#options.maxBytes) return false
+    const pending = unsentBytes + queue.bytes - replaced
+    if (pending > 0 && pending + sizeOf(frame) > this.#options.maxBytes) return false
     if (replaced > 0) this.#dropped++
     if (key === null) queue.push(frame)
     else queue.push(frame, key.key, key.hasId)
@@ -70,7 +77,7 @@ export class BoundedQueue {
     return this.#queue.shift()
   }
 
-  /** Forgets what waits, which counts as neither sent nor dropped. */
+  /** Discards all frames, which then count as neither sent nor dropped. */
   clear (): void {
     while (this.#queue.shift() !== undefined);
   }

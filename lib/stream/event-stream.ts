@@ -1,13 +1,14 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Writable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
-import type { MessageEvent, SseCloseReason, SseContext } from '../../types/index.ts'
+import type { MessageEvent, SseCloseReason, SseContext, SseOverflow } from '../../types/index.ts'
 import { onAbort } from '../abort.ts'
 import { FST_SSE_OVERFLOW, FST_SSE_STALLED } from '../errors.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Registry, RegisteredStream } from '../server/registry.ts'
 import type { Recipient } from '../server/shared-encoder.ts'
 import type { Sink, SourceSubscription } from '../source/sink.ts'
-import { subscribe } from '../source/subscribe.ts'
+import { discard, subscribe } from '../source/subscribe.ts'
 import { encodeFrame, isFramed, isPresent, readFields } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { FrameKey } from './bounded-queue.ts'
@@ -15,33 +16,34 @@ import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox.ts'
 import { StallDetector } from './stall-detector.ts'
 import { askOnError, callUserCode, report } from './user-code.ts'
-import type { Writer } from './writer.ts'
 
-/** What a stream asks of the response that carries it. */
+/** The response that carries a stream, as the stream sees it. */
 export interface Carrier {
-  /** There is something to send: the head may leave. */
+  /** Sends the response headers: there is something to write, or the stream has ended. */
   begin (): void
-  /** The stream failed before there was anything to send: the error is the answer. */
+  /** Answers with the error: the stream failed before there was anything to write. */
   fail (error: unknown): void
-  /** All has been written. */
+  /** Ends the response: every frame was written. */
   end (): void
-  /** All that could be has been written, and it must not look like an end. */
+  /** Breaks the connection after the last frame was handed on, so that it does not look like an end. */
   abort (): void
-  /** Nothing that still waits matters: the connection goes at once. */
+  /** Breaks the connection at once, with what has not been sent yet. */
   destroyConnection (): void
-  /** The same, but for a connection on which another request is answered. */
+  /** Breaks the connection at once, unless an earlier response of a pipelined request still uses it. */
   destroyUnlessPipelined (): void
 }
 
 /**
- * `opening`: the head has not left; `open`; `ending` and `failing`: the source is released, what waits is being
- * written; `closing`: all has been written, or nothing will be any more; `closed`.
+ * `opening`: the response headers have not been sent. `open`: the source emits. `ending` and `failing`: the source is
+ * released, and queued frames are being written. `closing`: no more is written, and the response has been told how to
+ * end. `closed`: the response has closed. ARCHITECTURE.md, "How a stream ends", has the table.
  */
 type Phase = 'opening' | 'open' | 'ending' | 'failing' | 'closing' | 'closed'
 
 /**
- * One open stream: its states from the call to the end, and the reason of the end. The async context in which it was
- * made is the one in which user code runs for it, whoever's turn it is.
+ * The life of one event stream: subscribes to its source, encodes and sends each value, and releases the source once,
+ * whatever ends the stream. It is an `AsyncResource` of its `reply.sse()` call: user code runs in that async context,
+ * whichever timer, batch or other request calls it.
  */
 export class EventStream extends AsyncResource implements Sink, RegisteredStream, OutboxOwner, Recipient {
   readonly #options: ResolvedOptions
@@ -49,19 +51,23 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   readonly #request: FastifyRequest
   readonly #carrier: Carrier
   readonly #outbox: Outbox
-  #phase: Phase
-  #isReleased: boolean
-  #subscription: SourceSubscription | null
-  #controller: AbortController | null
-  #stopListening: (() => void) | null
-  #deadline: NodeJS.Timeout | null
-  #reason: SseCloseReason
-  #error: unknown
-  #openedAt: number
-  #stall: StallDetector | null
-  expiresAt: number
-  /** For the shared encoder. */
-  lastSequence: number
+  #phase: Phase = 'opening'
+  #isReleased = false
+  #subscription: SourceSubscription | null = null
+  /** The source waits for the client, and its messages are this connection's alone. */
+  #isPulled = false
+  #controller: AbortController | null = null
+  /** Removes the listener on the option `signal`. */
+  #stopListening: (() => void) | null = null
+  /** Destroys the connection of a failing stream whose client does not read. */
+  #deadline: NodeJS.Timeout | null = null
+  #reason: SseCloseReason = 'client'
+  #error: unknown = undefined
+  /** When the response headers were sent, in whole milliseconds of `performance.now()`; -1 before. */
+  #openedAt = -1
+  #stall: StallDetector | null = null
+  expiresAt = 0
+  lastSequence = 0
 
   constructor (options: ResolvedOptions, registry: Registry, request: FastifyRequest, carrier: Carrier) {
     super('EventStream')
@@ -69,29 +75,10 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#registry = registry
     this.#request = request
     this.#carrier = carrier
-    this.#outbox = new Outbox(options.buffer, registry.batch, this)
-    this.#phase = 'opening'
-    this.#isReleased = false
-    this.#subscription = null
-    this.#controller = null
-    this.#stopListening = null
-    this.#deadline = null
-    this.#reason = 'client'
-    this.#error = undefined
-    this.#openedAt = 0
-    this.#stall = null
-    this.expiresAt = 0
-    this.lastSequence = 0
+    const { overflow } = options.buffer
+    const keyOf = typeof overflow === 'string' ? null : (value: unknown) => this.#keyOf(overflow, value)
+    this.#outbox = new Outbox(options.buffer, registry.batch, this, keyOf)
     registry.add(this)
-  }
-
-  get isClosed (): boolean {
-    return this.#phase === 'closed'
-  }
-
-  /** The source has been let go of, or will never be subscribed to. */
-  get isReleased (): boolean {
-    return this.#isReleased
   }
 
   get isShutdown (): boolean {
@@ -102,7 +89,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     return this.#outbox.lastWrite
   }
 
-  /** Fires when the source is released. */
+  /** The signal of the source's context. It fires when the source is released. */
   get signal (): AbortSignal {
     if (this.#controller === null) {
       this.#controller = new AbortController()
@@ -114,9 +101,11 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   /** Subscribes at once, so that no value of a hot source is lost. */
   start (source: unknown, context: SseContext): void {
     const { signal, maxDuration } = this.#options
+    if (signal?.aborted === true) this.abort()
+    // A stream that waited for its response's socket may have ended before.
+    if (this.#isReleased) return discard(source)
     if (signal !== null) this.#stopListening = onAbort(signal, () => this.abort())
     if (maxDuration !== null) {
-      // Whole numbers take no room of their own.
       this.expiresAt = Math.trunc(performance.now() + maxDuration * (0.8 + Math.random() * 0.2))
       this.#registry.expiries.add(this, maxDuration)
     }
@@ -128,13 +117,9 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   onSubscribe (subscription: SourceSubscription): void {
-    if (this.#isReleased) this.#unsubscribe(subscription)
-    else this.#subscription = subscription
-  }
-
-  /** The option `signal` has fired. */
-  abort (): void {
-    this.#end('aborted')
+    if (this.#isReleased) return this.#unsubscribe(subscription)
+    this.#subscription = subscription
+    this.#isPulled = subscription.continue !== undefined
   }
 
   next (value: unknown): void {
@@ -142,22 +127,12 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
       const frame = this.#encode(value)
       // A serializer may end its own stream.
       if (frame === null || this.#isReleased) return
-      if (!this.#outbox.send(frame, value)) return this.#overflow()
+      if (this.#isPulled) this.#outbox.sendPulled(frame)
+      else if (!this.#outbox.send(frame, value)) return this.#overflow()
     } catch (error) {
       return this.#fail(error)
     }
     if (this.#phase === 'opening') this.#carrier.begin()
-  }
-
-  /** For the policy `latest`. */
-  keyOf (value: unknown): FrameKey | null {
-    const { overflow } = this.#options.buffer
-    if (typeof overflow === 'string') return null
-    const { isBare, data, id, type } = readFields(value)
-    // Without either it is no event.
-    if (data === undefined && !isPresent(type)) return null
-    const key = this.runInAsyncScope(() => overflow.latest(isBare ? { data } : value as MessageEvent))
-    return key === undefined ? null : { key, hasId: isPresent(id) }
   }
 
   error (error: unknown): void {
@@ -168,35 +143,50 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#end('complete', this.#options.endFrame)
   }
 
-  /** The head leaves, to where `writer` writes. */
-  attach (writer: Writer): void {
-    if (this.#phase === 'closed') return writer.release()
+  /** Ends the stream: the option `signal` has fired. */
+  abort (): void {
+    this.#end('aborted')
+  }
+
+  /**
+   * Sends the first bytes of the body to `destination`, and from now on what is queued. `isUserCode` says that a hook
+   * has put a stream of its own before the response.
+   */
+  attach (destination: Writable, isUserCode: boolean): void {
+    if (this.#phase === 'closed') return
     const { heartbeat, stallTimeout, firstFrame, onOpen } = this.#options
     if (this.#phase === 'opening') this.#phase = 'open'
     this.#openedAt = Math.trunc(performance.now())
-    this.#outbox.open(writer, firstFrame)
+    this.#outbox.open(destination, firstFrame, isUserCode ? this : null)
     for (const callback of onOpen) callUserCode(this, () => callback(this.#request), (error) => this.#openThrew(error))
     this.#registry.stallChecks.add(this, stallTimeout)
     if (heartbeat !== null && !this.#isReleased) this.#registry.heartbeats.add(this, heartbeat.interval)
-    this.flush()
+    this.#outbox.flush()
   }
 
-  /** The turn is over, or the destination takes more. */
-  flush (): void {
-    if (!this.#outbox.flush()) return
+  onWritten (): void {
     if (this.#phase === 'ending') {
       this.#phase = 'closing'
       this.#carrier.end()
     } else if (this.#phase === 'failing') {
       this.#phase = 'closing'
-      this.#outbox.onceWritten(() => this.#carrier.abort())
+      this.#outbox.onceHandedOn(() => this.#carrier.abort())
     } else if (this.#subscription?.isPaused === true) {
-      // Not now: a client that keeps up would keep the event loop from everything else.
+      // In a later turn of the event loop: a client that keeps up would block it.
       this.#registry.pausedSources.add(this)
     }
   }
 
-  /** A source that waited for the client goes on. */
+  onWriterClosed (error?: unknown): void {
+    if (error !== undefined) return this.#drop('error', error)
+    if (this.#phase === 'closed') return
+    // Somebody has ended the response, whose `close` follows: nothing of this stream can be written any more.
+    this.#release()
+    this.#outbox.clear()
+    this.#phase = 'closing'
+  }
+
+  /** Continues a source that was paused for this client. */
   continue (): void {
     this.runInAsyncScope(() => this.#subscription?.continue?.())
   }
@@ -217,7 +207,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#end('expired')
   }
 
-  shutdown (shutdownFrame: Frame | null): void {
+  shutdown (shutdownFrame: Frame | null = this.#registry.shutdownFrame()): void {
     this.#end('shutdown', shutdownFrame)
   }
 
@@ -225,7 +215,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#carrier.destroyUnlessPipelined()
   }
 
-  /** What carries the stream has failed. */
+  /** Ends the stream because its response could not be sent: a hook threw, or the destination failed. */
   cancel (error: unknown): void {
     if (this.#phase === 'closed') return
     this.#reason = 'error'
@@ -233,11 +223,11 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.close(false)
   }
 
-  /** The connection is gone; `isFinished` where all that was written had left before. */
+  /** The response has closed. `isFinished` says that every written byte had been handed to the socket before. */
   close (isFinished: boolean): void {
     if (this.#phase === 'closed') return
     if (!isFinished && this.#reason === 'complete') this.#reason = 'client'
-    const wasOpened = this.#phase !== 'opening' && this.#openedAt > 0
+    const wasOpened = this.#phase !== 'opening' && this.#openedAt >= 0
     this.#release()
     this.#phase = 'closed'
     if (this.#deadline !== null) clearTimeout(this.#deadline)
@@ -252,7 +242,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   }
 
   #encode (value: unknown): Frame | null {
-    // JSON.stringify sees no context, and needs none.
+    // JSON.stringify runs no user code that could ask for the async context, but for a toJSON(), which needs none.
     if (this.#options.serializer === JSON.stringify) return this.#encodeHere(value)
     return this.runInAsyncScope(this.#encodeHere, this, value)
   }
@@ -260,32 +250,40 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   #encodeHere (value: unknown): Frame | null {
     const { serializer, encodeOnce } = this.#options
     if (isFramed(value)) return this.#registry.encoder.frameOf(value, serializer)
-    // What is pulled is this connection's alone.
-    const isShared = encodeOnce && this.#subscription?.continue === undefined
-    return isShared ? this.#registry.encoder.encode(value, serializer, this) : encodeFrame(value, serializer)
+    return encodeOnce && !this.#isPulled
+      ? this.#registry.encoder.encode(value, serializer, this)
+      : encodeFrame(value, serializer)
   }
 
-  #end (reason: SseCloseReason, last: Frame | null = null): void {
+  /** Asks the user's `latest` for the key of a message; what is no event (neither data nor type) has none. */
+  #keyOf ({ latest }: Exclude<SseOverflow, string>, value: unknown): FrameKey | null {
+    const { isBare, data, id, type } = readFields(value)
+    if (data === undefined && !isPresent(type)) return null
+    const key = this.runInAsyncScope(() => latest(isBare ? { data } : value as MessageEvent))
+    return key === undefined ? null : { key, hasId: isPresent(id) }
+  }
+
+  #end (reason: SseCloseReason, finalFrame: Frame | null = null): void {
     if (this.#isReleased) return
     this.#reason = reason
     this.#release()
-    this.#outbox.setFinalFrame(last)
+    this.#outbox.setFinalFrame(finalFrame)
     if (this.#phase === 'opening') this.#carrier.begin()
     this.#phase = 'ending'
-    this.flush()
+    this.#outbox.flush()
   }
 
   #fail (error: unknown): void {
-    // A source that is let go of has nothing left to fail but its teardown.
+    // A released source has nothing left to fail but its teardown.
     if (this.#isReleased) return this.#teardownThrew(error)
     this.#reason = 'error'
     this.#error = error
     this.#release()
-    if (this.#phase === 'opening' && !this.#outbox.hasWaiting) return this.#reject(error)
+    if (this.#phase === 'opening' && !this.#outbox.hasQueued) return this.#reject(error)
     this.#endFailing(error)
   }
 
-  /** Even where the source has completed before: the stream has not. */
+  /** Fails the stream even where its source has completed before. */
   #openThrew (error: unknown): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') {
       this.#request.log.error({ err: error }, 'onOpen of an event stream threw')
@@ -301,15 +299,16 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#phase = 'failing'
     this.#outbox.setFinalFrame(askOnError(this, this.#request, this.#options, error))
     this.#deadline = setTimeout(() => this.#carrier.destroyConnection(), this.#options.stallTimeout).unref()
-    this.flush()
+    this.#outbox.flush()
   }
 
   #overflow (): void {
     this.#drop('overflow', new FST_SSE_OVERFLOW(this.#options.buffer.maxBytes))
   }
 
-  /** The client is too slow: nothing that waits will reach it. */
-  #drop (reason: 'overflow' | 'stalled', error: Error): void {
+  /** Breaks the connection: its client is too slow, or its destination has failed. What is queued cannot reach it. */
+  #drop (reason: 'overflow' | 'stalled' | 'error', error: unknown): void {
+    if (this.#phase === 'closed') return
     if (this.#reason !== 'error') {
       this.#reason = reason
       this.#error = error
@@ -327,7 +326,7 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#carrier.fail(error)
   }
 
-  /** The one place where the source is let go of. */
+  /** Unsubscribes from the source and stops its timers: the one place where that is done. */
   #release (): void {
     if (this.#isReleased) return
     this.#isReleased = true

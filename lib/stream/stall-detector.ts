@@ -1,21 +1,19 @@
-/** Tells a connection from which nothing leaves, though bytes wait, from one that is slow. */
+/** Tells a stalled connection, on which pending bytes make no progress, from one that is slow. */
 export class StallDetector {
   readonly #timeout: number
-  #leftBytes: number
-  #lastProgress: number
+  #sentBytes = 0
+  #lastProgress = performance.now()
 
-  /** Of a connection on which bytes wait from now on. `timeout` is in milliseconds. */
+  /** @param timeout How long bytes may be pending without progress, in milliseconds from now on. */
   constructor (timeout: number) {
     this.#timeout = timeout
-    this.#leftBytes = 0
-    this.#lastProgress = performance.now()
   }
 
-  /** `leftBytes` is how many bytes have left Node since the beginning. */
-  isStalled (leftBytes: number): boolean {
+  /** Whether no byte has left Node for the timeout. `sentBytes` is how many have left since the stream began. */
+  isStalled (sentBytes: number): boolean {
     const now = performance.now()
-    if (leftBytes > this.#leftBytes) this.#lastProgress = now
-    this.#leftBytes = leftBytes
+    if (sentBytes > this.#sentBytes) this.#lastProgress = now
+    this.#sentBytes = sentBytes
     return now - this.#lastProgress >= this.#timeout
   }
 }

@@ -1,24 +1,26 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
 import type { SseSummary } from '../../types/index.ts'
+import { isPromise } from '../duck-type.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { encodeFrame } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
 
 /**
- * Calls code of the user's, in the async context of the call that made its stream. What it throws, or rejects with if
- * it is async, goes to `onThrow`.
+ * Calls user code in the async context of the `reply.sse()` call that made its stream. `onThrow` gets what the code
+ * throws, or rejects with if it is async: nothing of it reaches the caller.
  */
 export function callUserCode (context: AsyncResource, code: () => unknown, onThrow: (error: unknown) => void): void {
   try {
     const result = context.runInAsyncScope(code)
-    if (result instanceof Promise) result.catch(onThrow)
+    // A lazy thenable (a query of Prisma or knex) does nothing until its then() is called.
+    if (isPromise(result)) context.runInAsyncScope(() => Promise.resolve(result)).then(undefined, onThrow)
   } catch (error) {
     onThrow(error)
   }
 }
 
-/** The last event of a stream that has failed with `error`, if `onError` gives one. */
+/** Asks the option `onError` for the last event of a stream that has failed with `error`. */
 export function askOnError (
   context: AsyncResource, request: FastifyRequest, { onError, optionSerializer }: ResolvedOptions, error: unknown
 ): Frame | null {
@@ -31,7 +33,7 @@ export function askOnError (
   return frame
 }
 
-/** Logs once how a stream ended, and calls `onClose`. */
+/** Logs how a stream ended, in one line, and calls the callbacks `onClose`. */
 export function report (
   context: AsyncResource, request: FastifyRequest, { onClose }: ResolvedOptions, summary: SseSummary
 ): void {

@@ -2,91 +2,120 @@ import type { AsyncResource } from 'node:async_hooks'
 import { OutgoingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import type { Bytes } from '../wire/frame.ts'
 import type { Flushable } from '../server/write-batch.ts'
+import type { Bytes } from '../wire/frame.ts'
 
-/** Where a destination keeps its writer: one listener serves all, instead of a closure for each connection. */
+/** The property of a destination that holds its writer: one listener serves all, instead of a closure for each. */
 const kWriter = Symbol('fastify-rxjs-sse.writer')
 
-/** A destination that compresses keeps bytes back until it is flushed. */
+/** A destination that compresses has a `flush()`, and holds bytes back until it is called. */
 type Destination = Writable & { [kWriter]?: Writer | null, flush?: () => void }
 
-/** How much is handed on at once: of one large write, nobody could tell that a slow client takes it bit by bit. */
+/** How many bytes are written at once. The progress of a slow client within one larger write could not be seen. */
 const PIECE = 64 * 1024
 
-/** A little more may go with the last piece: a write of its own would cost more than it tells. */
+/** How many bytes the last piece may have: a few more than the others, as a write of its own would cost more. */
 const LAST_PIECE = PIECE + 4 * 1024
 
 const NOTHING = new Uint8Array(0)
 
-/** Where the bytes of one stream go: a response, its socket, or whatever an `onSend` hook put before it. */
+/** The owner of a writer: the outbox of one connection. */
+export interface WriterOwner extends Flushable {
+  /** Nothing can be written any more: the destination threw `error`, or, without one, somebody has ended it. */
+  onWriterClosed (error?: unknown): void
+}
+
+/**
+ * Writes the bytes of one stream to its response, or to the stream that an `onSend` hook has put before the response.
+ * Where both come to the same, it writes ready-made chunks to the response's socket, which costs half as much. This is
+ * the one place that relies on the inside of Node's HTTP/1.1 response.
+ */
 export class Writer {
   readonly #response: Destination
-  readonly #source: Flushable
+  readonly #owner: WriterOwner
   readonly #context: AsyncResource | null
-  /** The response, or its socket, where that comes to the same. */
+  /** What was written to last: the response, or its socket. */
   #destination: Destination
-  #isWriting: boolean
-  /** The last write() returned `false`. */
-  #isFull: boolean
-  /** What of the last bytes has not been handed on yet. */
-  #rest: Uint8Array
-  /** Most connections never have anything waiting, and need no listener. */
-  #isListening: boolean
+  /** The response is one of which chunks may be written to the socket. */
+  readonly #isChunked: boolean
+  #isWriting = false
+  /** The last `write()` returned `false`. */
+  #isFull = false
+  /** The destination has thrown, or has been ended by somebody else. */
+  #isClosed = false
+  /** The bytes of the current write that have not been written yet. */
+  #rest: Uint8Array = NOTHING
+  /** There is a listener for `drain`. Most connections never wait, and need none. */
+  #isListening = false
 
-  /** What a hook put before the response is user code, and runs in `context`. */
-  constructor (response: Writable, source: Flushable, context: AsyncResource | null) {
+  /**
+   * @param first The first bytes of the body; the response headers leave with them.
+   * @param owner Is flushed when the destination drains.
+   * @param context The async context of a destination that is user code, or `null` for the response.
+   * @throws What the destination throws.
+   */
+  constructor (response: Writable, first: Bytes, owner: WriterOwner, context: AsyncResource | null) {
     this.#response = response
-    this.#source = source
+    this.#owner = owner
     this.#context = context
     this.#destination = response
-    this.#isWriting = false
-    this.#isFull = false
-    this.#rest = NOTHING
-    this.#isListening = false
+    this.#rest = first.bytes
+    this.#writePieces()
+    this.#isChunked = response instanceof ServerResponse && response.chunkedEncoding
   }
 
-  /** Over the destination's high-water mark: what is written now would pile up in it. */
+  /** Whether the destination is over its high-water mark: another write would pile up in memory. */
   get isBlocked (): boolean {
-    // It may ask for more before write() returns.
-    if (this.#isWriting || this.#rest.length > 0) return true
+    // The destination may ask for more before its write() returns.
+    if (this.#isWriting || this.#rest.length > 0 || this.#isClosed) return true
     return this.#isFull && this.#destination.writableNeedDrain !== false
+  }
+
+  /** Whether somebody else has ended the response: it waits for a slow client, and takes nothing more. */
+  get isEnded (): boolean {
+    return this.#response.writableEnded
   }
 
   get highWaterMark (): number {
     return this.#destination.writableHighWaterMark
   }
 
-  /** How many bytes have not left Node yet. */
+  /** How many of the written bytes are still held by Node. */
   get unsentBytes (): number {
     return this.#destination.writableLength + this.#rest.length
   }
 
-  /** The head, and the first bytes of the body. */
-  open (first: Bytes): void {
-    this.write(first)
-    if (!this.#isListening) this.#destination = chunkedSocketOf(this.#response) ?? this.#response
-  }
-
-  /** Has the source flushed when it is not blocked any more. */
+  /** Flushes the owner when the destination is not blocked any more. */
   awaitDrain (): void {
-    if (this.#isListening) return
+    if (this.#isListening || this.#isClosed) return
     this.#isListening = true
     this.#destination[kWriter] = this
     this.#destination.on('drain', onDrain)
   }
 
-  /** Not to be called while it is blocked. */
+  /** Writes bytes. It must not be called while the writer is blocked. It never throws. */
   write (bytes: Bytes): void {
-    this.#rest = this.#destination === this.#response ? bytes.bytes : bytes.chunk
-    this.#handOn()
+    if (this.isEnded) return this.#close()
+    const socket = this.#isChunked && bytes.size <= LAST_PIECE ? freeSocketOf(this.#response) : null
+    const destination = socket ?? this.#response
+    if (destination !== this.#destination) {
+      this.release()
+      this.#destination = destination
+    }
+    this.#rest = socket === null ? bytes.bytes : bytes.chunk
+    this.#tryPieces()
   }
 
-  /** Calls back when all that was written has been handed on, or cannot be any more. */
-  onceWritten (callback: () => void): void {
-    this.#response.write(NOTHING, callback)
+  /** Calls back when every written byte has been handed to the system, or cannot be any more. */
+  onceHandedOn (callback: () => void): void {
+    try {
+      this.#response.write(NOTHING, callback)
+    } catch {
+      callback()
+    }
   }
 
+  /** Removes the listener. */
   release (): void {
     if (!this.#isListening) return
     this.#isListening = false
@@ -96,19 +125,38 @@ export class Writer {
 
   drained (): void {
     this.#isFull = false
-    this.#handOn()
-    if (!this.isBlocked) this.#source.flush()
+    this.#tryPieces()
+    if (!this.isBlocked) this.#owner.flush()
   }
 
-  #handOn (): void {
+  #tryPieces (): void {
+    try {
+      this.#writePieces()
+    } catch (error) {
+      this.#close(error)
+    }
+  }
+
+  #close (error?: unknown): void {
+    this.#isClosed = true
+    this.#rest = NOTHING
+    this.release()
+    this.#owner.onWriterClosed(error)
+  }
+
+  /** Writes the rest in pieces, as long as the destination takes them. Each is a chunk of its own. */
+  #writePieces (): void {
     while (this.#rest.length > 0) {
       const piece = this.#rest.length > LAST_PIECE ? this.#rest.subarray(0, PIECE) : this.#rest
       this.#rest = this.#rest === piece ? NOTHING : this.#rest.subarray(PIECE)
       this.#isWriting = true
-      this.#isFull = !this.#writePiece(piece)
-      this.#isWriting = false
+      try {
+        this.#isFull = !this.#writePiece(piece)
+      } finally {
+        this.#isWriting = false
+      }
       if (!this.#isFull) continue
-      // Without an event, HTTP/2 does not tell that it takes more.
+      // HTTP/2 has no writableNeedDrain: only the event says that it takes more.
       if (this.#rest.length > 0 || this.#destination.writableNeedDrain === undefined) this.awaitDrain()
       return
     }
@@ -130,22 +178,17 @@ function onDrain (this: Destination): void {
 }
 
 /**
- * The socket of a response whose chunks may as well be written to it directly, which costs half as much: an HTTP/1.1
- * response with a chunked body that owns its socket, and has nothing waiting that would then come behind.
+ * The socket of a response, if `response.write()` would do nothing now but write a chunk (RFC 9112, 7.1) to it; `null`
+ * where the response has no socket or holds bytes that must come first (Node 26 corks it for its first write; users may
+ * cork it too), and where somebody has wrapped `write`, on the instance or, as tracing agents do, on a prototype.
  */
-function chunkedSocketOf (response: Writable): Socket | null {
-  if (!(response instanceof ServerResponse) || !response.chunkedEncoding || response.writableEnded) return null
-  const { socket } = response
+function freeSocketOf (response: Writable): Socket | null {
+  const { socket } = response as ServerResponse
   if (socket === null || response.writableLength !== socket.writableLength) return null
-  return hasOwnWrite(response) ? socket : null
+  return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite ? socket : null
 }
 
-/** Nobody has wrapped `write`, on the instance or, as tracing agents do, on a prototype. */
-function hasOwnWrite (response: ServerResponse): boolean {
-  return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite
-}
-
-/** Node's own, unless it had been wrapped before this module was loaded. */
+/** Node's own `write`, unless it was wrapped before this module was loaded. */
 const nodeWrite: unknown = Function.prototype.toString.call(OutgoingMessage.prototype.write).includes('write_(this')
   ? OutgoingMessage.prototype.write
   : null

@@ -5,29 +5,33 @@ import { kindOf, preview } from '../preview.ts'
 import { END_ID, formatId } from './event-id.ts'
 import { Frame, fixedFrame } from './frame.ts'
 
-/** `data` that is not a string → the string that stands for it. */
+/** Makes a string of `data` that is not a string. */
 export type Serializer = (data: unknown) => string
 
 const LINE_END = /\r\n|\r|\n/
 const FIELDS: ReadonlySet<string> = new Set(['data', 'id', 'type', 'retry', 'comment'])
 
-/** What keeps a quiet connection alive: an empty comment. */
+/** An empty comment, which clients ignore: it keeps a quiet connection alive. */
 export const EMPTY_COMMENT = fixedFrame(':\n\n')
 
-/** The five fields of a message, read once: a getter may give another value the second time. */
+/** The five fields of a message. They are read once, as a getter may return another value the second time. */
 export interface Fields {
   readonly data?: unknown
   readonly id?: unknown
   readonly type?: unknown
   readonly retry?: unknown
   readonly comment?: unknown
-  /** The value was no message: it is the data. */
+  /** Whether the value was no message, but the bare `data` of one. */
   readonly isBare: boolean
 }
 
-/** Where a message that many connections get, each at its own time, has its frame. */
+/** The method of a message that returns its own frame. */
 export const kFrame = Symbol('fastify-rxjs-sse.frame')
 
+/**
+ * A message that keeps its frame for all its readers, as the entries of an event log do: each connection is sent the
+ * message at its own time, so that the shared encoder, which remembers one turn of the event loop, cannot help.
+ */
 export interface Framed {
   [kFrame] (serializer: Serializer): Frame
 }
@@ -36,12 +40,18 @@ export function isFramed (value: unknown): value is Framed {
   return typeof value === 'object' && value !== null && kFrame in value
 }
 
-/** One value of a source → its frame, or `null` where there is nothing to write. */
+/**
+ * Makes the frame of a value that a source has emitted; `null` for a message without any field, which writes nothing.
+ * Throws what `readFields` and `encodeFields` throw.
+ */
 export function encodeFrame (value: unknown, serializer: Serializer): Frame | null {
   return encodeFields(readFields(value), serializer)
 }
 
-/** The fields of a value. Throws `FST_SSE_INVALID_MESSAGE` and `FST_SSE_UNKNOWN_FIELD`. */
+/**
+ * Reads the fields of a value that a source has emitted: those of a message, or of a bare value, which is its `data`.
+ * Throws `FST_SSE_INVALID_MESSAGE` and `FST_SSE_UNKNOWN_FIELD`.
+ */
 export function readFields (value: unknown): Fields {
   if (!isMessage(value)) return { data: value, isBare: true }
   const { data, id, type, retry, comment } = value
@@ -49,7 +59,8 @@ export function readFields (value: unknown): Fields {
 }
 
 /**
- * The frame of a message, or `null` where there is nothing to write.
+ * Makes the frame of a message; `null` if no field is present, and nothing is to be written. Throws
+ * `FST_SSE_INVALID_FIELD`, `FST_SSE_RESERVED_ID` and `FST_SSE_SERIALIZATION`.
  * [spec] WHATWG HTML 9.2.5, "Parsing an event stream".
  */
 export function encodeFields ({ data, id, type, retry, comment }: Fields, serializer: Serializer): Frame | null {
@@ -64,17 +75,21 @@ export function encodeFields ({ data, id, type, retry, comment }: Fields, serial
   return head === '' ? null : new Frame(head, '', '\n')
 }
 
-/** The first thing on a connection whose browser is told how long to wait before it reconnects. */
+/** Makes the frame of a reconnection time, in milliseconds, with which a stream begins. */
 export function encodeRetry (milliseconds: number): Frame {
   return fixedFrame(`retry: ${milliseconds}\n\n`)
 }
 
-/** The last event of a finite stream. An id without data is ignored by all but Chromium. */
+/**
+ * Makes the last event of a finite stream, which has the reserved id. It has a `data` field even if `data` is
+ * `undefined`: all browsers but Chromium ignore an id in a block without one.
+ */
 export function encodeEnd (type: string, data: unknown, serializer: Serializer): Frame {
   const head = `id: ${END_ID}\nevent: ${formatType(type)}\n`
   return data === undefined ? fixedFrame(`${head}data:\n\n`) : dataFrame(head, data, serializer)
 }
 
+/** Whether a field other than `data` is written: `null` is absence there. */
 export function isPresent (field: unknown): boolean {
   return field !== undefined && field !== null
 }
@@ -100,7 +115,7 @@ function hintFor (value: object): string {
     return 'bytes are not text: emit their text as { data: string }'
   }
   if (value instanceof Promise) {
-    // What it rejects with must not go unhandled.
+    // Nobody else handles its rejection.
     value.catch(() => {})
     return 'wait for it: concatMap(async (value) => …), instead of map()'
   }
@@ -123,13 +138,16 @@ function dataFrame (head: string, data: unknown, serializer: Serializer): Frame 
   return new Frame(`${head}data: `, splitLines('data:', text), '\n\n')
 }
 
-/** [spec] "Lines must be separated by either a CRLF pair, a single LF, or a single CR": each is a field of its own. */
+/**
+ * Puts the name of a field before each line of its value but the first.
+ * [spec] "Lines must be separated by either a CRLF pair, a single LF, or a single CR".
+ */
 function splitLines (name: string, text: string): string {
   if (!text.includes('\n') && !text.includes('\r')) return text
   return text.split(LINE_END).join(`\n${name} `)
 }
 
-/** Throws `FST_SSE_SERIALIZATION`. */
+/** Calls the serializer. Throws `FST_SSE_SERIALIZATION` if it throws, or returns something else than a string. */
 export function serialize (data: unknown, serializer: Serializer): string {
   let text: unknown
   try {
@@ -139,7 +157,7 @@ export function serialize (data: unknown, serializer: Serializer): string {
     throw new FST_SSE_SERIALIZATION(kindOf(data), `the serializer threw: ${reason}`, { cause })
   }
   if (typeof text === 'string') return text
-  // An async serializer: what it rejects with must not go unhandled.
+  // The serializer is async, and nobody else handles the rejection of its promise.
   if (text instanceof Promise) text.catch(() => {})
   throw new FST_SSE_SERIALIZATION(kindOf(data), `the serializer gave ${kindOf(text)}: it must give a string`)
 }

@@ -1,35 +1,37 @@
-/** Below this many characters, to join the text and encode it at once is cheaper than to copy it piece by piece. */
+/**
+ * With a body shorter than this, in characters, it is faster to join the three texts of a frame and encode them at
+ * once.
+ */
 const SHORT = 1024
 
-/** Bytes that are written at once: of one frame, or of several that leave together. */
+/** The bytes that are written with one call: those of one frame, or of several. */
 export interface Bytes {
+  /** The number of `bytes`. */
   readonly size: number
   readonly bytes: Uint8Array
-  /** The bytes as a chunk of a chunked HTTP/1.1 body (RFC 9112, 7.1), with its size before and a line end behind. */
+  /** The bytes as a chunk of a chunked HTTP/1.1 body (RFC 9112, 7.1): after their number, and before a line end. */
   readonly chunk: Uint8Array
 }
 
 /**
- * One event as it goes on the wire. Never changed, so that many connections may share it.
+ * One event as it is sent. A frame never changes, so that many connections may share it.
  *
- * It is kept as text until it is written: most of what waits for a stalled client is dropped in the end, and the text
- * is often the source's own.
+ * A frame holds text until it is written: most frames that wait for a stalled client are dropped in the end, and the
+ * text is often a string that the source holds anyway.
  */
 export class Frame implements Bytes {
   readonly #head: string
   readonly #body: string
   readonly #tail: string
   readonly size: number
-  #chunk: Buffer | null
-  #keepsBytes: boolean
+  #chunk: Buffer | null = null
+  #keepsBytes = false
 
   constructor (head: string, body = '', tail = '') {
     this.#head = head
     this.#body = body
     this.#tail = tail
     this.size = Buffer.byteLength(head) + Buffer.byteLength(body) + tail.length
-    this.#chunk = null
-    this.#keepsBytes = false
   }
 
   get bytes (): Buffer {
@@ -43,7 +45,7 @@ export class Frame implements Bytes {
     return chunk
   }
 
-  /** Whether the bytes are made once, or each time: those of a frame that waits would double what it takes. */
+  /** Whether the bytes are made once, and not at each use. A frame that waits would take twice the memory with them. */
   get keepsBytes (): boolean {
     return this.#keepsBytes
   }
@@ -69,14 +71,14 @@ export class Frame implements Bytes {
   }
 }
 
-/** Several frames that leave together. */
+/** The bytes of several frames, which are written with one call. */
 export class JoinedFrames implements Bytes {
   readonly size: number
   readonly chunk: Buffer
 
   constructor (frames: readonly Frame[]) {
     this.size = frames.reduce((size, frame) => size + frame.size, 0)
-    // A text is encoded at once, where frame by frame would make a buffer of each.
+    // To encode the joined text is faster than to encode each frame and copy the buffers.
     this.chunk = Buffer.from(`${chunkSize(this.size)}${frames.join('')}\r\n`)
   }
 
@@ -100,17 +102,17 @@ function bytesOfChunk (chunk: Buffer, size: number): Buffer {
   return chunk.subarray(chunk.length - size - 2, chunk.length - 2)
 }
 
-/** A frame that is sent again and again. */
+/** Makes a frame that is sent many times, and so keeps its bytes. */
 export function fixedFrame (text: string): Frame {
   const frame = new Frame(text)
   frame.keepsBytes = true
   return frame
 }
 
-/** What a waiting frame costs besides its bytes. */
+/** What a frame that is held costs besides its bytes: an estimate, in bytes. */
 export const OVERHEAD = 128
 
-/** What a frame counts for where frames are held: its bytes and the overhead, in bytes. */
+/** What a frame counts for against a bound in bytes: its own, and the overhead. */
 export function sizeOf (frame: Frame): number {
   return frame.size + OVERHEAD
 }

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { EMPTY, concat, interval, map, merge, of, timer } from 'rxjs'
-import type { SseCloseReason, SseContext, SseOptions, SsePluginOptions, SseSource } from '../../index.ts'
+import type { SseCloseReason, SseContext, SseFactory, SseOptions, SsePluginOptions } from '../../index.ts'
 import { PulledSource } from '../../lib/source/pull.ts'
 import { Probe, buildApp, listen, parse } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
@@ -155,7 +155,7 @@ t.test('Should subscribe to nothing when a factory ends its own stream', async (
   const app = await buildApp(t)
   const probe = new Probe()
   let pulled = 0
-  const sources: Record<string, () => SseSource> = {
+  const sources: Record<string, SseFactory> = {
     pushed: () => probe.source,
     pulled: async function * () {
       pulled++
@@ -166,7 +166,7 @@ t.test('Should subscribe to nothing when a factory ends its own stream', async (
     const controller = new AbortController()
     return reply.sse((context) => {
       controller.abort()
-      return (sources[request.params.kind] as (given: typeof context) => typeof probe.source)(context)
+      return (sources[request.params.kind] as SseFactory)(context)
     }, { signal: controller.signal })
   })
   for (const kind of ['pushed', 'pulled']) t.equal((await app.inject(`/${kind}`)).payload, ':\n\n')

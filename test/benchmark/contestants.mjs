@@ -3,8 +3,8 @@ export const CONTESTANTS = [
   'net', 'http', 'fastify-rxjs-sse', 'fastify-sse', 'better-sse', 'fastify-sse-v2', 'nestjs', 'hono'
 ]
 
-/** This plugin without one of the steps that make it cheap; measured where they are asked for. */
-export const VARIANTS = ['each-encodes', 'plain-path']
+/** This plugin without one of the steps that make it cheap, or as it was; measured where they are asked for. */
+export const VARIANTS = ['each-encodes', 'plain-path', 'before']
 
 /** What takes part only in the scenes that name it. */
 export const SPECIALISTS = ['json-stringify', 'response-schema', 'memory-log', 'redis-log']
@@ -20,6 +20,7 @@ const TITLES = {
   'fastify-rxjs-sse': '**fastify-rxjs-sse**',
   'fastify-sse': '`@fastify/sse`',
   'each-encodes': 'each connection encodes',
+  'before': 'this plugin before',
   'plain-path': '`response.write`, not the socket\'s',
   'json-stringify': '`JSON.stringify`',
   'response-schema': 'response schema',

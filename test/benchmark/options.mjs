@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CONTESTANTS, SPECIALISTS, VARIANTS } from './contestants.mjs'
 import { SCENES } from './scenes.mjs'
@@ -7,6 +8,7 @@ const HELP = `Usage: node test/benchmark/run.mjs [options]
   --scene NAME,…     only these scenes: ${SCENES.map(({ name }) => name).join(', ')}
   --only NAME,…      only these contestants: ${[...CONTESTANTS, ...SPECIALISTS].join(', ')};
                      or this plugin without one of its steps: ${VARIANTS.join(', ')}
+  --before DIR       this plugin too as it is built in another checkout, and an interval of the ratio to it
   --rounds N         how often each is measured; 3
   --connections N    in all scenes, instead of their own number
   --quick            little of everything, in one round: the numbers mean nothing
@@ -21,6 +23,7 @@ export function parseOptions (args) {
     options: {
       scene: { type: 'string', multiple: true },
       only: { type: 'string', multiple: true },
+      before: { type: 'string' },
       rounds: { type: 'string' },
       connections: { type: 'string' },
       quick: { type: 'boolean', default: false },
@@ -34,10 +37,12 @@ export function parseOptions (args) {
     process.exit()
   }
   const connections = numberOf('connections', values.connections)
+  const contestants = values.only === undefined
+    ? [...CONTESTANTS, ...SPECIALISTS]
+    : pick('only', [...CONTESTANTS, ...VARIANTS, ...SPECIALISTS], values.only)
+  if (values.before !== undefined) process.env.BENCHMARK_BEFORE = resolve(values.before)
   return {
-    contestants: values.only === undefined
-      ? [...CONTESTANTS, ...SPECIALISTS]
-      : pick('only', [...CONTESTANTS, ...VARIANTS, ...SPECIALISTS], values.only),
+    contestants: values.before === undefined ? contestants : [...new Set([...contestants, 'before'])],
     scenes: SCENES
       .filter(({ name }) => pick('scene', SCENES.map((scene) => scene.name), values.scene).includes(name))
       .map((scene) => sizeScene(scene, values.quick, connections)),

@@ -2,11 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { formatBounds } from './bounds.mjs'
-import { SPECIALISTS } from './contestants.mjs'
+import { OURS, SPECIALISTS } from './contestants.mjs'
 import { Child } from './child.mjs'
 import { pickCores } from './cores.mjs'
 import { parseOptions } from './options.mjs'
-import { formatTable } from './table.mjs'
+import { formatBefore, formatTable } from './table.mjs'
 
 const { scenes, contestants, rounds, isQuick, json, prof } = parseOptions(process.argv.slice(2))
 const cores = pickCores()
@@ -29,6 +29,7 @@ for (const scene of scenes) {
   const measured = contestants.filter((name) => takesPart(scene, name))
   if (measured.length === 0) continue
   console.log(`\n### ${scene.title}\n\n${formatTable(scene, results[scene.name], measured)}`)
+  if (measured.includes('before')) console.log(`\n${formatBefore(scene, results[scene.name], OURS)}`)
   // One short round says nothing of them.
   const bounds = isQuick ? '' : formatBounds(scene, results[scene.name], measured)
   if (bounds !== '') console.log(`\n${bounds}`)

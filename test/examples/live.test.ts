@@ -27,7 +27,7 @@ async function follow (t: Test, url: string, headers: Record<string, string> = {
 t.test('Should show the README\'s first program', async (t) => {
   const [readme, basic] = await Promise.all(['README.md', 'examples/basic.ts'].map((path) =>
     readFile(new URL(`../../../${path}`, import.meta.url), 'utf8')))
-  const [, program] = /```ts\n(.*?)```/s.exec(readme ?? '') ?? []
+  const [, program] = /```js\n(.*?)```/s.exec(readme ?? '') ?? []
   // This repository's compiler wants a mark on parameters that are not used.
   t.equal(basic?.replace('_request', 'request'), program)
 })

@@ -7,7 +7,7 @@ import { WriteBatch } from '../../lib/server/write-batch.ts'
 import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Reader } from '../fixtures/slow.ts'
 
-/** JSON, and how often it was asked for. */
+/** Makes a JSON serializer that counts its calls. */
 function countingSerializer () {
   let count = 0
   return { serializer: (data: unknown) => { count++; return JSON.stringify(data) }, get count () { return count } }
@@ -21,7 +21,7 @@ function hidePassword (user: unknown): string {
   return JSON.stringify({ ...user as object, password: undefined })
 }
 
-/** Clients of one probe, at `/`; the options of `/?name` are `named[name]`. */
+/** Serves one probe at `/`; a request for `/?name` has the options `named[name]`. */
 async function serve (t: Test, options: SseOptions = {}, named: Readonly<Record<string, SseOptions>> = {}) {
   const probe = new Probe()
   const app = await buildApp(t, options)
@@ -83,7 +83,7 @@ t.test('Should send a message that is changed and emitted again as it is each ti
   t.same(clients[0]?.events.map(({ id }) => id), ['a', 'a', 'b', 'b', undefined, undefined])
 })
 
-t.test('Should see a field that is changed between two connections of a turn', async (t) => {
+t.test('Should see a field that is changed between two connections in one turn of the event loop', async (t) => {
   const app = await buildApp(t)
   const [one, other] = [new Probe(), new Probe()]
   app.get('/one', (_request, reply) => reply.sse(one.source))
@@ -127,7 +127,7 @@ t.test('Should run the serializer of a connection again where that of another th
   t.same(await received([...bad, ...good], 1), [...times(2, ['sorry']), ...times(2, ['{"n":1}'])])
 })
 
-t.test('Should forget a message when the turn ends', async (t) => {
+t.test('Should forget a message when the turn of the event loop ends', async (t) => {
   const counting = countingSerializer()
   const { probe, open } = await serve(t, { serializer: counting.serializer })
   const clients = await open(3)
@@ -145,25 +145,25 @@ t.test('Should forget a message when the turn ends', async (t) => {
   t.same(late?.data, ['{"n":2}'])
 })
 
-t.test('Should share within a turn, and hold on to nothing after it', async (t) => {
-  const turn = new WriteBatch()
-  const encoder = new SharedEncoder(turn)
-  const readers = Array.from({ length: 3 }, () => ({ lastSequence: 0 }))
-  const encode = (value: SseValue): Array<Frame | null> => readers.map((reader) => encoder.encode(value, JSON.stringify, reader))
+t.test('Should share within one turn of the event loop, and keep nothing after it', async (t) => {
+  const batch = new WriteBatch()
+  const encoder = new SharedEncoder(batch)
+  const recipients = Array.from({ length: 3 }, () => ({ lastSequence: 0 }))
+  const encode = (value: SseValue): Array<Frame | null> => recipients.map((recipient) => encoder.encode(value, JSON.stringify, recipient))
   const message = { data: { n: 1 } }
   const [first, second, third] = encode(message)
   t.equal(first, second)
   t.equal(first, third)
   t.equal(first?.chunk, second?.chunk, 'its bytes are made once')
   t.not(encode(message)[0], first, 'seen again by the same connection')
-  turn.flush()
+  batch.flush()
   const [anew] = encode(message)
   t.not(anew, first)
-  turn.flush()
+  batch.flush()
 
   const late = { lastSequence: 0 }
   t.not(encoder.encode(message, JSON.stringify, late), anew, 'forgotten')
-  turn.flush()
+  batch.flush()
 })
 
 t.test('Should share what writes nothing', async (t) => {

@@ -5,7 +5,7 @@ import { Clock } from '../fixtures/clock.ts'
 
 const INTERVAL = 1000
 
-/** A stream that writes when it is to beat, and remembers when that was. */
+/** A stream that writes at each heartbeat, and records the times of its heartbeats. */
 class Stream {
   lastWrite: number
   readonly beats: number[] = []
@@ -26,7 +26,7 @@ class Stream {
   }
 }
 
-/** The heartbeats of streams of one interval. */
+/** The heartbeats of streams with the same interval. */
 class Heartbeats {
   readonly #timers: SharedTimers<Stream>
   readonly #interval: number

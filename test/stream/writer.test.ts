@@ -1,43 +1,29 @@
 import { createServer, request, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { text } from 'node:stream/consumers'
 import t from 'tap'
 import type { Test } from 'tap'
 import { Frame } from '../../lib/wire/frame.ts'
 import { Writer } from '../../lib/stream/writer.ts'
 import { limitEachTest } from '../fixtures/limits.ts'
-import { deferred, immediate, once, within } from '../fixtures/waits.ts'
 
 limitEachTest()
 
 const first = new Frame(':\n\n')
-const source = { flush () {} }
+const source = { flush () {}, onWriterClosed (_error?: unknown) {} }
 
-/** Has a real server answer with what `write` writes; gives the body that its client has received. */
-async function respond (t: Test, write: (response: ServerResponse, writer: Writer) => void | Promise<void>): Promise<{ body: string }> {
-  const written = deferred<void>()
+/** A response of a real server, and what its client has received when it is over. */
+async function respond (t: Test, write: (response: ServerResponse, open: () => Writer) => void): Promise<{ body: string }> {
   const server = createServer((_request, response) => {
-    written.resolve(write(response, new Writer(response, source, null)) as undefined)
+    write(response, () => new Writer(response, first, source, null))
   })
-  t.teardown(() => { server.close().closeAllConnections() })
-  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve) })
   const { port } = server.address() as AddressInfo
-  const [message] = await once(request({ port, host: '127.0.0.1' }).end(), 'response')
-  const body = await within(text(message), 'the body')
-  await written.promise
+  const message = await new Promise<IncomingMessage>((resolve) => { request({ port, host: '127.0.0.1' }, resolve).end() })
+  let body = ''
+  for await (const chunk of message.setEncoding('utf8')) body += chunk
   return { body }
-}
-
-/** Counts the chunks that go straight to a socket: each is one write, with the size before the event. */
-function countChunks (socket: Socket | null): () => number {
-  if (socket === null) throw new Error('a response without a socket')
-  let count = 0
-  const { write } = socket
-  socket.write = ((...args: Parameters<typeof write>) => {
-    if (/^[\da-f]+\r\n./.test(Buffer.from(args[0]).toString('latin1', 0, 10))) count++
-    return Reflect.apply(write, socket, args)
-  }) as typeof write
-  return () => count
 }
 
 const frames = ['data: a\n\n', `data: ${'é'.repeat(100_000)}\n\n`, ': end\n\n'].map((text) => new Frame(text))
@@ -60,19 +46,27 @@ function writeAll (response: ServerResponse, writer: Writer): void {
   source.flush()
 }
 
+/** Counts the calls of the socket's `write` with a whole chunk in one buffer: Node itself writes it in three parts. */
+function countChunks (response: ServerResponse): () => number {
+  const socket = response.socket as Socket
+  const { write } = socket
+  let count = 0
+  socket.write = function (...args: unknown[]) {
+    if (args[0] instanceof Uint8Array && /^[0-9a-f]+\r\n[^]*\r\n$/.test(Buffer.from(args[0]).toString('latin1'))) count++
+    return Reflect.apply(write, socket, args)
+  } as typeof write
+  return () => count
+}
+
 t.test('Should write chunks to the socket of a response, which then ends as any other', async (t) => {
   let chunks: (() => number) | undefined
-  const { body } = await respond(t, async (response, writer) => {
-    writer.open(first)
-    // Node 26 holds the first write of a response back to the end of the turn: the writer may look again at the next.
-    await immediate()
-    writer.write(first)
-    await immediate()
-    chunks = countChunks(response.socket)
-    writeAll(response, writer)
+  const { body } = await respond(t, (response, open) => {
+    chunks = countChunks(response)
+    const writer = open()
+    setImmediate(() => writeAll(response, writer))
   })
-  t.equal(body, `${first}${whole}`)
-  t.equal(chunks?.(), frames.length, 'the response is not asked for them')
+  t.equal(body, whole)
+  t.equal(chunks?.(), 2, 'all but the first bytes, and the large frame, whose pieces are chunks of the response')
 })
 
 t.test('Should leave a response alone whose write is not Node\'s own', async (t) => {
@@ -84,13 +78,88 @@ t.test('Should leave a response alone whose write is not Node\'s own', async (t)
       return Reflect.apply(write, response, args)
     } as typeof write
   }
-  const { body } = await respond(t, (response, writer) => {
+  const { body } = await respond(t, (response, open) => {
     count(response)
-    writer.open(first)
-    writeAll(response, writer)
+    writeAll(response, open())
   })
   t.equal(body, whole)
   t.ok(wrote >= 1 + frames.length)
+})
+
+t.test('Should go back to the response when its write is wrapped later', async (t) => {
+  let wrote = 0
+  const { body } = await respond(t, (response, open) => {
+    const writer = open()
+    setImmediate(() => {
+      writer.write(frames[0] as Frame)
+      const { write } = response
+      response.write = function (...args: Parameters<typeof write>) {
+        wrote++
+        return Reflect.apply(write, response, args)
+      } as typeof write
+      writer.write(frames[2] as Frame)
+      response.end()
+    })
+  })
+  t.equal(body, `${first}${frames[0]}${frames[2]}`)
+  t.equal(wrote, 1)
+})
+
+t.test('Should write nothing behind the end of a response that somebody else has ended', async (t) => {
+  const closings: unknown[] = []
+  source.onWriterClosed = (error) => closings.push(error)
+  const { body } = await respond(t, (response, open) => {
+    const writer = open()
+    setImmediate(() => {
+      writer.write(frames[0] as Frame)
+      response.end()
+      writer.write(frames[2] as Frame)
+      t.equal(writer.isBlocked, true)
+      writer.awaitDrain()
+      t.equal(response.listenerCount('drain'), 0)
+    })
+  })
+  t.equal(body, `${first}${frames[0]}`)
+  t.same(closings, [undefined])
+})
+
+t.test('Should keep the bytes of others out of its chunks, and behind those that came before', async (t) => {
+  const { body } = await respond(t, (response, open) => {
+    const writer = open()
+    setImmediate(() => {
+      response.cork()
+      response.write(': a\n')
+      writer.write(frames[0] as Frame)
+      response.uncork()
+      source.flush = () => {
+        writer.release()
+        response.end()
+      }
+      writer.write(frames[1] as Frame)
+      response.write(': b\n')
+    })
+  })
+  t.ok(body.startsWith(`${first}: a\n${frames[0]}`))
+  t.equal(body.length, `${first}: a\n${frames[0]}${frames[1]}: b\n`.length)
+  t.match(body, /: b\n/)
+})
+
+t.test('Should report what a destination throws, and be blocked from then on', async (t) => {
+  const closings: unknown[] = []
+  source.onWriterClosed = (error) => closings.push(error)
+  const broken = new Error('no')
+  await respond(t, (response, open) => {
+    const writer = open()
+    response.write = () => { throw broken }
+    writer.write(frames[0] as Frame)
+    t.same(closings, [broken])
+    t.equal(writer.isBlocked, true)
+    let called = 0
+    writer.onceHandedOn(() => { called++ })
+    t.equal(called, 1)
+    Reflect.deleteProperty(response, 'write')
+    response.end()
+  })
 })
 
 t.test('Should leave a response alone whose write is wrapped on a prototype later', async (t) => {
@@ -103,27 +172,25 @@ t.test('Should leave a response alone whose write is wrapped on a prototype late
     return Reflect.apply(write, this, args)
   } as typeof write
   t.teardown(() => Reflect.deleteProperty(ServerResponse.prototype, 'write'))
-  const { body } = await respond(t, (response, writer) => {
-    writer.open(first)
-    writeAll(response, writer)
+  const { body } = await respond(t, (response, open) => {
+    writeAll(response, open())
   })
   t.equal(body, whole)
   t.ok(wrote >= 1 + frames.length)
 })
 
 t.test('Should write no chunks where the body has none', async (t) => {
-  const { body } = await respond(t, (response, writer) => {
+  const { body } = await respond(t, (response, open) => {
     response.setHeader('content-length', Buffer.byteLength(whole))
-    writer.open(first)
-    writeAll(response, writer)
+    writeAll(response, open())
   })
   t.equal(body, whole)
 })
 
 t.test('Should tell what has not left', async (t) => {
-  await respond(t, (response, writer) => {
+  await respond(t, (response, open) => {
+    const writer = open()
     t.equal(writer.isBlocked, false)
-    writer.open(first)
     writer.write(new Frame(`data: ${'x'.repeat(2 ** 20)}\n\n`))
     t.equal(writer.isBlocked, true)
     t.ok(writer.unsentBytes >= 2 ** 20, 'all of it, in the socket or waiting')
@@ -137,10 +204,10 @@ t.test('Should tell what has not left', async (t) => {
 
 t.test('Should leave no listener on a socket that is used again', async (t) => {
   let listeners: number[] = []
-  await respond(t, (response, writer) => {
+  await respond(t, (response, open) => {
     const { socket } = response
     const before = socket?.listenerCount('drain') ?? -1
-    writer.open(first)
+    const writer = open()
     const idle = socket?.listenerCount('drain') ?? -1
     source.flush = () => {
       writer.release()
