@@ -4,7 +4,7 @@ import { resolveOptions, resolvePluginOptions } from '../lib/options.ts'
 import { Probe, buildApp } from './fixtures/app.ts'
 import { immediate } from './fixtures/waits.ts'
 
-// Node tells a deprecation once in a process: this file has one of its own, and the tests are in this order.
+// Node warns of a deprecation once in a process: this file has one of its own, and its tests run in this order.
 const warnings: Array<Error & { code?: string }> = []
 process.on('warning', (warning) => warnings.push(warning))
 

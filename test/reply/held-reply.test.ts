@@ -104,7 +104,7 @@ const ERROR_HANDLERS: Readonly<Record<string, (app: FastifyInstance) => void>> =
   }
 }
 
-/** A source that emits in the call's turn, in a microtask and later; tells when it is let go of. */
+/** Makes a source that emits in the call, in a microtask and later, and calls `onRelease` when it is unsubscribed from. */
 function emitting (onRelease: () => void): Observable<string> {
   return new Observable<string>((subscriber) => {
     subscriber.next('in the call')

@@ -75,5 +75,5 @@ t.test('Should take no more memory than it may, however much is appended', async
   const held = reader.got.splice(0).length
   reader.leave()
   t.ok(held > 1800 && held <= 8 * MIB / 4096, `${held} are held`)
-  t.ok(await heldBytes() - before < 12 * MIB, 'what was made of the data for a reader is let go of')
+  t.ok(await heldBytes() - before < 12 * MIB, 'what was made of the data for a reader is released')
 })
