@@ -1,32 +1,41 @@
 import { deprecate } from 'node:util'
 import type { MessageEvent, SseOptions, SseOverflow, SsePluginOptions, SseSummary } from '../types/index.ts'
-import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION } from './errors.ts'
+import {
+  MAX_DELAY, checkBoolean, checkChoice, checkCount, checkFunction, checkMembers, checkMilliseconds, checkNames,
+  checkSignal, checkText, invalidOption, ownMembers
+} from './check.ts'
+import { FST_SSE_UNKNOWN_OPTION } from './errors.ts'
 import { preview } from './preview.ts'
 import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from './wire/encode.ts'
 import type { Serializer } from './wire/encode.ts'
 import type { Frame } from './wire/frame.ts'
 import type { FastifyRequest } from 'fastify'
 
-/** The options of one stream, checked and merged, with the frames that never change already made. */
+/** The options of one stream, checked, and merged from registration, route and call. Fixed messages are encoded. */
 export interface ResolvedOptions {
+  /** The heartbeat of a silent stream, or `null` for none. */
   readonly heartbeat: Heartbeat | null
-  /** What goes out with the head: the reconnection time, or an empty comment. */
+  /** The frame that is sent with the response headers: the reconnection time, or an empty comment. */
   readonly firstFrame: Frame
+  /** The moment at which the response headers are sent. */
   readonly open: 'immediately' | 'first-event'
-  /** For what the source emits: the response schema's, or the option's. */
+  /** The serializer for values of the source: that of the route's response schema, or of the option. */
   readonly serializer: Serializer
-  /** For the messages of other options, which no schema describes. */
+  /** The serializer for messages that are options themselves (`finite`, `heartbeat`): no schema describes them. */
   readonly optionSerializer: Serializer
   readonly buffer: BufferOptions
-  /** Milliseconds. */
+  /** The longest time, in milliseconds, that a client may take no bytes while some are pending. */
   readonly stallTimeout: number
-  /** Milliseconds. */
+  /** The longest duration of the stream, in milliseconds, or `null` for no limit. */
   readonly maxDuration: number | null
+  /** Whether a message is encoded once for all connections that get it in one turn of the event loop. */
   readonly encodeOnce: boolean
-  /** The last event when the source completes. */
+  /** The frame that is sent when the source completes, or `null` for none. */
   readonly endFrame: Frame | null
+  /** The name of the query parameter that replaces a missing `Last-Event-ID` header, or `null` for none. */
   readonly lastEventIdQuery: string | null
   readonly onError: SseOptions['onError'] | null
+  /** The callbacks of all levels: those of the registration first, then the route's, then the call's. */
   readonly onOpen: readonly OnOpen[]
   readonly onClose: readonly OnClose[]
   readonly signal: AbortSignal | null
@@ -36,29 +45,34 @@ type OnOpen = (request: FastifyRequest) => void
 type OnClose = (summary: SseSummary, request: FastifyRequest) => void
 
 export interface Heartbeat {
-  /** Milliseconds. */
+  /** The silence after which the frame is sent, in milliseconds. */
   readonly interval: number
   readonly frame: Frame
 }
 
-/** How much may wait for one client, and what happens past it. */
+/** The bound on the frames that are pending for one client, and the policy for those that exceed it. */
 export interface BufferOptions {
+  /** The bound in bytes, in which each frame counts with its overhead. */
   readonly maxBytes: number
   readonly overflow: SseOverflow
 }
 
-/** What only the registration decides. */
+/** The options that only `app.register()` takes. */
 export interface ServerOptions {
+  /** The reconnection times for the clients of a server that closes, or `null` if none are sent. */
   readonly shutdownRetry: RetryRange | null
+  /** The limit on open streams, or `null` for no limit. */
   readonly maxConnections: ConnectionLimit | null
 }
 
 export interface ConnectionLimit {
+  /** The number of streams that may be open at once. */
   readonly limit: number
+  /** The answer to a request above the limit: an empty stream with a reconnection time, or status 503. */
   readonly answer: 'retry' | 503
 }
 
-/** Random reconnection times for the clients of a server that closes, in milliseconds. */
+/** The range, in milliseconds, from which each client gets a random reconnection time. */
 export type RetryRange = readonly [min: number, max: number]
 
 const DEFAULTS: ResolvedOptions = {
@@ -79,58 +93,77 @@ const DEFAULTS: ResolvedOptions = {
   signal: null
 }
 
-/** What browsers wait by default: Chromium and WebKit 3 s, Firefox 5 s. */
+/** A browser's own reconnection time, in milliseconds: Chromium and WebKit wait 3 s, Firefox 5 s. */
 const BROWSER_RETRY = 3000
 
-/** setTimeout's longest. */
-const MAX_DELAY = 2 ** 31 - 1
+/** The options that Fastify itself adds to those of a plugin. */
+const FASTIFY_NAMES: ReadonlySet<string> = new Set(['prefix', 'logLevel', 'logSerializers'])
 
-/** What Fastify itself puts among a plugin's options. */
-const REGISTER_OPTIONS: ReadonlySet<string> = new Set(['prefix', 'logLevel', 'logSerializers'])
+/** The options that a route or a call cannot have. */
+const REGISTRATION_NAMES: readonly string[] = ['maxConnections', 'shutdown'] satisfies Array<keyof SsePluginOptions>
 
-/** The options of `app.register()`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+/** Checks the options of `app.register()`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
 export function resolvePluginOptions (options: SsePluginOptions): { defaults: ResolvedOptions, server: ServerOptions } {
-  const { shutdown, maxConnections, ...rest } = options
-  const own = Object.fromEntries(Object.entries(rest).filter(([name]) => !REGISTER_OPTIONS.has(name)))
+  const { shutdown, maxConnections, ...rest } = ownMembers('options', options)
+  const own = Object.fromEntries(Object.entries(rest).filter(([name]) => !FASTIFY_NAMES.has(name)))
   const server = { shutdownRetry: checkShutdown(shutdown), maxConnections: checkMaxConnections(maxConnections) }
-  // Browsers keep the reconnection time that they were last told: where one is told in need, openings tell the usual.
-  const tellsRetry = server.shutdownRetry !== null || server.maxConnections?.answer === 'retry'
-  const base = tellsRetry ? { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) } : DEFAULTS
-  return { defaults: resolveOptions(base, own, [...Object.keys(CHECKS), 'maxConnections', 'shutdown']), server }
+  // A browser keeps the last reconnection time that it was sent. Where this server sends unusual ones, each stream
+  // therefore begins with the usual one.
+  const sendsRetry = server.shutdownRetry !== null || server.maxConnections?.answer === 'retry'
+  const base = sendsRetry ? { ...DEFAULTS, firstFrame: encodeRetry(BROWSER_RETRY) } : DEFAULTS
+  return { defaults: resolveOptions(base, own, [...NAMES, ...REGISTRATION_NAMES]), server }
 }
 
-/** `options` over `base`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+/**
+ * Checks the options of a route or a call, and merges them over `base`. `known` are the names that an error lists.
+ * Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`.
+ */
 export function resolveOptions (
-  base: ResolvedOptions, options: SseOptions | undefined, known: readonly string[] = Object.keys(CHECKS)
+  base: ResolvedOptions, options: object | undefined, known: readonly string[] = NAMES
 ): ResolvedOptions {
   if (options === undefined) return base
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid('options', 'an object', options)
-  }
+  const members = ownMembers('options', options)
+  renameShare(members)
+  const misplaced = REGISTRATION_NAMES.find((name) => name in members)
+  if (misplaced !== undefined) throw new FST_SSE_UNKNOWN_OPTION(misplaced, 'it is given at registration')
+  checkNames(members, known)
 
-  const given: Given = {}
-  const serializer = checkFunction<Serializer>('serializer', options.serializer) ?? base.optionSerializer
-  for (const [name, value] of Object.entries(options)) {
-    const check = CHECKS[name as keyof SseOptions]
-    if (!Object.hasOwn(CHECKS, name)) throw unknown(name, known)
-    if (value !== undefined) Object.assign(given, check(value, base, serializer))
+  const changes: Changes = {}
+  const serializer = members['serializer'] === undefined
+    ? base.optionSerializer
+    : checkFunction<Serializer>('serializer', members['serializer'])
+  for (const [name, value] of Object.entries(members)) {
+    if (value !== undefined) Object.assign(changes, CHECKS[name as Name](value, base, serializer))
   }
-  return { ...base, ...given }
+  return { ...base, ...changes }
 }
 
-type Given = { [K in keyof ResolvedOptions]?: ResolvedOptions[K] }
+/** Replaces `share`, the former name of `encodeOnce`, and warns once per process. `encodeOnce` wins over it. */
+function renameShare (members: Record<string, unknown>): void {
+  const { share } = members
+  delete members['share']
+  if (share === undefined) return
+  warnOfShare()
+  const encodeOnce = checkBoolean('share', share)
+  if (members['encodeOnce'] === undefined) members['encodeOnce'] = encodeOnce
+}
 
-type Check = (value: unknown, base: ResolvedOptions, serializer: Serializer) => Given
+const warnOfShare = deprecate(() => {}, 'The option "share" is now called "encodeOnce"', 'FST_SSE_DEP001')
 
-const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
+type Name = Exclude<keyof SseOptions, 'share'>
+
+type Changes = { [K in keyof ResolvedOptions]?: ResolvedOptions[K] }
+
+/**
+ * Checks the value of one option and returns what it changes in the resolved options. `serializer` is that of the
+ * options which are being checked.
+ */
+type Check = (value: unknown, base: ResolvedOptions, serializer: Serializer) => Changes
+
+const CHECKS: { readonly [K in Name]: Check } = {
   heartbeat: (value, _base, serializer) => ({ heartbeat: checkHeartbeat(value, serializer) }),
   retry: (value) => ({ firstFrame: encodeRetry(checkMilliseconds('retry', value, 0, Number.MAX_SAFE_INTEGER)) }),
-  open: (value) => {
-    if (value !== 'immediately' && value !== 'first-event') {
-      throw invalid('open', "'immediately' or 'first-event'", value)
-    }
-    return { open: value }
-  },
+  open: (value) => ({ open: checkChoice('open', value, ['immediately', 'first-event']) }),
   serializer: (_value, _base, serializer) => ({ serializer, optionSerializer: serializer }),
   buffer: (value, base) => ({ buffer: checkBuffer(value, base.buffer) }),
   stallTimeout: (value) => ({ stallTimeout: checkMilliseconds('stallTimeout', value, 1, MAX_DELAY) }),
@@ -138,25 +171,17 @@ const CHECKS: { [K in keyof Required<SseOptions>]: Check } = {
     maxDuration: value === false ? null : checkMilliseconds('maxDuration', value, 1, MAX_DELAY, ', or false')
   }),
   encodeOnce: (value) => ({ encodeOnce: checkBoolean('encodeOnce', value) }),
-  share: (value) => {
-    warnOfShare()
-    return { encodeOnce: checkBoolean('share', value) }
-  },
   finite: (value, _base, serializer) => ({ endFrame: checkFinite(value, serializer) }),
-  lastEventIdQuery: (value) => {
-    if (typeof value !== 'string' || value === '') {
-      throw invalid('lastEventIdQuery', 'the name of a query parameter', value)
-    }
-    return { lastEventIdQuery: value }
-  },
+  lastEventIdQuery: (value) => ({
+    lastEventIdQuery: checkText('lastEventIdQuery', value, 'the name of a query parameter')
+  }),
   onError: (value) => ({ onError: checkFunction('onError', value) }),
   onOpen: (value, base) => ({ onOpen: [...base.onOpen, checkFunction<OnOpen>('onOpen', value)] }),
   onClose: (value, base) => ({ onClose: [...base.onClose, checkFunction<OnClose>('onClose', value)] }),
-  signal: (value) => {
-    if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
-    return { signal: value }
-  }
+  signal: (value) => ({ signal: checkSignal('signal', value) })
 }
+
+const NAMES: readonly string[] = Object.keys(CHECKS)
 
 function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | null {
   if (value === false) return null
@@ -164,112 +189,67 @@ function checkHeartbeat (value: unknown, serializer: Serializer): Heartbeat | nu
     const interval = checkMilliseconds('heartbeat', value, 1, MAX_DELAY, ', false, or { interval, message }')
     return { interval, frame: EMPTY_COMMENT }
   }
-  checkMembers('heartbeat', value, ['interval', 'message'])
-  const { interval, message } = value as { interval?: unknown, message?: MessageEvent }
+  const { interval, message } = checkMembers('heartbeat', value, ['interval', 'message'])
   const frame = message === undefined
     ? null
-    : encodeOption('heartbeat.message', message, (given) => encodeFrame(given, serializer))
-  if (frame === null) throw invalid('heartbeat.message', 'a message with something to send', message)
+    : encodeOption('heartbeat.message', message, () => encodeFrame(message, serializer))
+  if (frame === null) throw invalidOption('heartbeat.message', 'a message with something to send', message)
   return { interval: checkMilliseconds('heartbeat.interval', interval, 1, MAX_DELAY), frame }
 }
 
 function checkBuffer (value: unknown, base: BufferOptions): BufferOptions {
-  if (typeof value !== 'object' || value === null) throw invalid('buffer', 'an object, { maxBytes, overflow }', value)
-  checkMembers('buffer', value, ['maxBytes', 'overflow'])
-  const { maxBytes = base.maxBytes, overflow = base.overflow } = value as Partial<BufferOptions>
-  if (!Number.isSafeInteger(maxBytes) || maxBytes < 1) {
-    throw invalid('buffer.maxBytes', 'a whole number of bytes from 1', maxBytes)
-  }
-  if (!isOverflow(overflow)) {
-    throw invalid(
-      'buffer.overflow', "'disconnect', 'drop-oldest', 'drop-newest', or { latest: message => key }", overflow)
-  }
-  return { maxBytes, overflow }
+  const { maxBytes = base.maxBytes, overflow = base.overflow } =
+    checkMembers('buffer', value, ['maxBytes', 'overflow'], 'an object, { maxBytes, overflow }')
+  return { maxBytes: checkCount('buffer.maxBytes', maxBytes, 'bytes'), overflow: checkOverflow(overflow) }
 }
 
-function isOverflow (value: unknown): value is SseOverflow {
-  if (typeof value === 'string') return value === 'disconnect' || value === 'drop-oldest' || value === 'drop-newest'
+function checkOverflow (value: unknown): SseOverflow {
+  if (value === 'disconnect' || value === 'drop-oldest' || value === 'drop-newest' || isLatest(value)) return value
+  throw invalidOption(
+    'buffer.overflow', "'disconnect', 'drop-oldest', 'drop-newest', or { latest: message => key }", value)
+}
+
+function isLatest (value: unknown): value is { latest (message: MessageEvent): unknown } {
   return typeof value === 'object' && value !== null && Object.keys(value).join() === 'latest' &&
     typeof (value as { latest: unknown }).latest === 'function'
 }
 
 function checkMaxConnections (value: unknown): ConnectionLimit | null {
   if (value === undefined) return null
-  const isObject = typeof value === 'object' && value !== null
-  const given = (isObject ? value : { limit: value }) as Partial<ConnectionLimit>
-  checkMembers('maxConnections', given, ['limit', 'answer'])
-  const { limit, answer = 'retry' } = given
-  if (!Number.isSafeInteger(limit) || Number(limit) < 0) {
-    throw invalid('maxConnections', 'a whole number from 0, or { limit, answer }', value)
+  if (typeof value !== 'object' || value === null) {
+    return { limit: checkCount('maxConnections', value, 'streams', 0, ', or { limit, answer }'), answer: 'retry' }
   }
-  if (answer !== 'retry' && answer !== 503) throw invalid('maxConnections.answer', "'retry' or 503", answer)
-  return { limit: Number(limit), answer }
+  const { limit, answer = 'retry' } = checkMembers('maxConnections', value, ['limit', 'answer'])
+  return {
+    limit: checkCount('maxConnections.limit', limit, 'streams', 0),
+    answer: checkChoice('maxConnections.answer', answer, ['retry', 503])
+  }
 }
 
 function checkFinite (value: unknown, serializer: Serializer): Frame | null {
   if (value === false) return null
   if (value === true) return encodeEnd('end', undefined, serializer)
-  if (typeof value !== 'object' || value === null) throw invalid('finite', 'true, false, or { type, data }', value)
-  checkMembers('finite', value, ['type', 'data'])
-  const { type = 'end', data } = value as { type?: string, data?: unknown }
-  return encodeOption('finite', value, () => encodeEnd(type, data, serializer))
+  const { type = 'end', data } = checkMembers('finite', value, ['type', 'data'], 'true, false, or { type, data }')
+  return encodeOption('finite', value, () => encodeEnd(type as string, data, serializer))
 }
 
 function checkShutdown (value: unknown): RetryRange | null {
   if (value === undefined) return null
-  if (typeof value !== 'object' || value === null) throw invalid('shutdown', 'an object, { retry: [min, max] }', value)
-  checkMembers('shutdown', value, ['retry'])
-  const { retry } = value as { retry?: unknown }
+  const { retry } = checkMembers('shutdown', value, ['retry'], 'an object, { retry: [min, max] }')
   if (retry === undefined) return null
   if (!Array.isArray(retry) || retry.length !== 2) {
-    throw invalid('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
+    throw invalidOption('shutdown.retry', 'two times in milliseconds, [min, max]', retry)
   }
   const min = checkMilliseconds('shutdown.retry[0]', retry[0], 0, MAX_DELAY)
   return [min, checkMilliseconds('shutdown.retry[1]', retry[1], min, MAX_DELAY)]
 }
 
-function checkMilliseconds (option: string, value: unknown, min: number, max: number, orElse = ''): number {
-  if (!Number.isSafeInteger(value) || Number(value) < min || Number(value) > max) {
-    throw invalid(option, `a whole number of milliseconds from ${min} to ${max}${orElse}`, value)
-  }
-  return Number(value)
-}
-
-/** `share` reads as RxJS's operator, which it is not. */
-const warnOfShare = deprecate(() => {}, 'The option "share" is now called "encodeOnce"', 'FST_SSE_DEP001')
-
-function checkBoolean (option: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalid(option, 'true or false', value)
-  return value
-}
-
-function checkFunction<F extends Function> (option: string, value: unknown): F {
-  if (value !== undefined && typeof value !== 'function') throw invalid(option, 'a function', value)
-  return value as F
-}
-
-/** Makes a frame of an option's message; what is wrong with it is told with the option's name. */
-function encodeOption (option: string, value: unknown, encode: (value: unknown) => Frame | null): Frame | null {
+/** Encodes the message of an option. If it cannot be sent, the error names the option. */
+function encodeOption (option: string, value: unknown, encode: () => Frame | null): Frame | null {
   try {
-    return encode(value)
+    return encode()
   } catch (error) {
-    throw invalid(option, `a message that can be sent (${error instanceof Error ? error.message : preview(error)})`, value)
-  }
-}
-
-function invalid (option: string, expected: string, value: unknown): Error {
-  return new FST_SSE_INVALID_OPTION(option, expected, preview(value))
-}
-
-function unknown (option: string, known: readonly string[]): Error {
-  return new FST_SSE_UNKNOWN_OPTION(option, option === 'shutdown' || option === 'maxConnections'
-    ? 'it is given at registration'
-    : `there are ${known.join(', ')}`)
-}
-
-/** Throws for a member that an option does not have. */
-function checkMembers (option: string, value: object, known: readonly string[]): void {
-  for (const name in value) {
-    if (!known.includes(name)) throw unknown(`${option}.${name}`, known)
+    const reason = error instanceof Error ? error.message : preview(error)
+    throw invalidOption(option, `a message that can be sent (${reason})`, value)
   }
 }

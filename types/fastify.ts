@@ -20,9 +20,20 @@ declare module 'fastify' {
     Logger extends FastifyBaseLogger = FastifyBaseLogger
   > {
     /**
-     * What the handler returns, or resolves to, is a source, and is streamed as by `reply.sse()`. Options given here
-     * are those of the route's streams.
+     * Streams the source that the handler returns or resolves to, as `reply.sse()` does. An object holds the options of
+     * the route's streams; they are checked when the route is added.
+     *
+     * The handler may still answer by itself, with `reply.send()`. A value that is no source is answered with
+     * `FST_SSE_INVALID_SOURCE`, and a client whose `Accept` header refuses `text/event-stream` with
+     * `FST_SSE_NOT_ACCEPTABLE` (406).
+     *
      * @default false
+     * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`, where the route is added.
+     * @example
+     * ```ts
+     * app.get('/ticks', { sse: true }, () => interval(1000).pipe(map((n) => ({ data: { n } }))))
+     * app.get('/prices', { sse: { retry: 1000 } }, async () => prices$)
+     * ```
      */
     sse?: SseRouteOption<TypeProvider, SchemaCompiler>
   }
@@ -62,8 +73,16 @@ declare module 'fastify' {
     Logger extends FastifyBaseLogger = FastifyBaseLogger,
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault
   > {
+    /**
+     * The event streams of this server.
+     *
+     * @example
+     * ```ts
+     * app.get('/health', async () => ({ streams: app.sse.size }))
+     * ```
+     */
     sse: {
-      /** How many event streams are open. */
+      /** How many event streams are open. A stream counts from the call of `reply.sse()` until it is over. */
       readonly size: number
     }
 
@@ -76,7 +95,15 @@ declare module 'fastify' {
   }
 
   interface FastifyRequest {
-    /** The `Last-Event-ID` header, decoded. */
+    /**
+     * The id of the last event that the client has received: its `Last-Event-ID` header (WHATWG HTML, 9.2.4), decoded
+     * as UTF-8. `undefined` if there is none, as in the first request of a browser. A client may send anything.
+     *
+     * @example
+     * ```ts
+     * app.get('/orders', (request, reply) => reply.sse(ordersAfter(request.lastEventId)))
+     * ```
+     */
     readonly lastEventId: string | undefined
   }
 
@@ -90,16 +117,35 @@ declare module 'fastify' {
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault
   > {
     /**
-     * Answers with a stream of server-sent events: subscribes to the source, writes each value, and unsubscribes in
-     * the turn in which the client leaves. `onSend` hooks run as for any reply.
+     * Answers with a stream of server-sent events (WHATWG HTML, 9.2): subscribes to the source in this call, writes
+     * each value that it emits as an event, and ends the response when it completes. `onSend` hooks run as for any
+     * reply.
      *
-     * What the source does never throws here: a failure before the head has left is answered by the error handler.
+     * When the client closes the connection, or the stream ends in another way, the source is unsubscribed from in the
+     * same turn of the event loop.
      *
-     * `T` is the type of `data`, or that of the messages (`SseEvents<{ tick: Tick }>`), and is held against the source;
-     * where it is not given, it is what a type provider makes of the response schema for `text/event-stream`.
+     * If a client reads slowly, a source that can wait (an iterable, a stream of objects, an event log) is pulled more
+     * slowly. The values of an Observable, which cannot wait, are held for the client up to `buffer.maxBytes`;
+     * `buffer.overflow` says what happens beyond that.
      *
-     * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`, `FST_SSE_INVALID_SOURCE`, `FST_SSE_CONTENT_TYPE`,
-     * `FST_SSE_STATUS_CODE`: what was given cannot make a stream.
+     * If the source fails before the response headers are sent, the error handler answers. If it fails later, the error
+     * is logged, the event of `onError` is sent, and the connection is broken. Nothing of this is thrown here.
+     *
+     * @template T The type of `data`, or that of the messages (`SseEvents<{ tick: Tick }>`), which the source is
+     * checked against. By default it is what a type provider makes of the response schema for `text/event-stream`.
+     * @param source What is streamed: an Observable, a promise, an iterable, a stream of objects, an event log, or a
+     * function that makes one of these.
+     * @param options Options of this stream, which win over those of the route and of the registration.
+     * @returns The reply, for a handler to return. A handler that does not return it does no harm.
+     * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION` if an option is wrong.
+     * @throws `FST_SSE_INVALID_SOURCE` if `source` cannot be streamed.
+     * @throws `FST_SSE_CONTENT_TYPE`, `FST_SSE_STATUS_CODE` if the reply has a content type or a status code that an
+     * event stream cannot have.
+     * @throws `FST_SSE_IN_ON_SEND` if it is called in an `onSend` hook of the same reply.
+     * @example
+     * ```ts
+     * app.get('/ticks', (request, reply) => reply.sse(interval(1000).pipe(map((n) => ({ data: { n } })))))
+     * ```
      */
     sse<T = SseSchemaData<TypeProvider, SchemaCompiler>> (source: SseSource<Given<T>>, options?: SseOptions): this
   }

@@ -6,12 +6,12 @@ import type {
 import type { SseOptions, SseSource } from './index.ts'
 
 /**
- * What the handler of a route with the option `sse` returns, or resolves to: a source, a factory of one, or, where it
+ * What the handler of a route with the option `sse` returns, or resolves to: a source, a factory of one, or, if it
  * answers by itself, the reply or nothing.
  */
 export type SseHandlerResult<T, Reply> = SseSource<T> | Reply | void | Promise<SseSource<T> | Reply | void>
 
-/** Fastify's `RouteHandlerMethod`, but for what it returns. */
+/** The handler of a route with the option `sse`: Fastify's `RouteHandlerMethod`, but for what it returns. */
 export type SseRouteHandler<
   RawServer extends RawServerBase,
   RawRequest extends RawRequestDefaultExpression<RawServer>,
@@ -30,7 +30,7 @@ export type SseRouteHandler<
   FastifyReply<RouteGeneric, RawServer, RawRequest, RawReply, ContextConfig, Schema, Provider>
 >
 
-/** Fastify's `RouteShorthandOptions` with `sse`. */
+/** The options of `app.get()` and the like with `sse` among them: Fastify's `RouteShorthandOptions`. */
 export type SseShorthandOptions<
   Names extends PropertyKey,
   RawServer extends RawServerBase,
@@ -45,7 +45,7 @@ export type SseShorthandOptions<
   RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, Provider, Logger>, 'sse'
 >
 
-/** Fastify's `RouteOptions` with `sse`. */
+/** The options of `app.route()` with `sse` among them: Fastify's `RouteOptions`. */
 export type SseRouteOptions<
   Names extends PropertyKey,
   RawServer extends RawServerBase,
@@ -65,36 +65,53 @@ export type SseRouteOptions<
 }
 
 interface SseOption {
+  /**
+   * Streams the source that the handler returns or resolves to, as `reply.sse()` does. An object holds the options of
+   * the route's streams; they are checked when the route is added.
+   *
+   * The handler may still answer by itself, with `reply.send()`. A value that is no source is answered with
+   * `FST_SSE_INVALID_SOURCE`, and a client whose `Accept` header refuses `text/event-stream` with
+   * `FST_SSE_NOT_ACCEPTABLE` (406).
+   *
+   * @default false
+   * @throws `FST_SSE_INVALID_OPTION`, `FST_SSE_UNKNOWN_OPTION`, where the route is added.
+   * @example
+   * ```ts
+   * app.get('/ticks', { sse: true }, () => interval(1000).pipe(map((n) => ({ data: { n } }))))
+   * app.get('/prices', { sse: { retry: 1000 } }, async () => prices$)
+   * ```
+   */
   sse: true | SseOptions
 }
 
-/** The compiler infers from it the names of the options that are given; what they may be is left to others. */
+/** Makes the compiler infer the names of the options that are given. It checks nothing of their values. */
 type InferNames<Names extends PropertyKey> = 'sse' extends Names ? unknown : Record<Names, unknown>
 
 /**
- * Parameters that nobody gives, unless `sse` is among the options. So a signature for sse routes does not even take
- * part where other routes are checked: Fastify's checks, its inference and its error messages stay as they are.
+ * The last parameters of a signature for routes with the option `sse`: none, or two that no caller gives, if `sse` is
+ * not among the options. The signature then takes no part in the check of another route: Fastify's own checks, its
+ * inference and its error messages stay as they are.
  */
 export type OnlyWithSse<Names extends PropertyKey> = 'sse' extends Names ? [] : [never, never]
 
 /**
- * The route option. Where a schema types the stream, Fastify's own signatures cannot hold the source against it: there
- * only those of this plugin take `sse`.
+ * The type of the route option `sse` in Fastify's own signatures. These cannot check a source against a response
+ * schema: if there is a schema for the stream, only the signatures of this plugin accept the option.
  */
 export type SseRouteOption<Provider extends FastifyTypeProvider, Schema extends FastifySchema> =
   unknown extends SseSchemaData<Provider, Schema>
     ? boolean | SseOptions | undefined
     : false | SseOptions & HandlerMustReturnSourceOf<SseSchemaData<Provider, Schema>> | undefined
 
-/** No value has this type: its name is what the compiler says where the source does not fit the schema. */
+/** A type without values, whose name the compiler shows if a source does not fit the schema. */
 interface HandlerMustReturnSourceOf<T> {
   readonly [impossible]: T
 }
 declare const impossible: unique symbol
 
 /**
- * The type of `data` by a route's response schema for `text/event-stream`: that of a status code, else of `2xx`, else
- * of `default`. `unknown` where there is no such schema, or no type provider that understands it.
+ * The type of `data` by a route's response schema for `text/event-stream`: that of a status code, or else of `2xx`, or
+ * else of `default`. It is `unknown` if there is no such schema, or no type provider that understands it.
  */
 export type SseSchemaData<Provider extends FastifyTypeProvider, Schema extends FastifySchema> =
   Schema extends { response: infer Responses }
@@ -106,7 +123,7 @@ export type SseSchemaData<Provider extends FastifyTypeProvider, Schema extends F
 
 type Wildcard = `${number}xx` | `${number}XX` | 'default'
 
-/** `never` where there is none. */
+/** The type of `data` by the responses with one of these status codes; `never` if none of them is an event stream. */
 type StreamAt<Provider extends FastifyTypeProvider, Responses, Status> = {
   [Key in keyof Responses]: Key extends Status
     ? Responses[Key] extends { content: infer Content } ? StreamIn<Provider, Content> : never

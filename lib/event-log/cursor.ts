@@ -1,14 +1,21 @@
 import type { EventLogGap } from '../../types/event-log.ts'
 import type { LogEntry } from './entry.ts'
 
-/** Where one reader is in a log. */
+/** The place of one reader in a log. */
 export interface Cursor {
-  /** The next item, or `null` where there is none yet: the reader's `wake()` is called when there may be. */
-  next (): LogEntry | Gap | Bookmark | null
+  /** Returns the next item, or `null` if there is none yet. The cursor then calls `wake()` when there may be one. */
+  next (): LogEntry | Notice | null
+  /** Ends the use of the cursor, which never calls `wake()` again. */
   close (): void
 }
 
-/** Something is missing between what came before and what comes next. */
+/** Opens a cursor, which calls `wake` when there may be another item. */
+export type OpenCursor = (wake: () => void) => Cursor
+
+/** What a cursor returns between entries. */
+export type Notice = Gap | Bookmark
+
+/** A notice that events are missing between the item before it and the item after it. */
 export class Gap implements EventLogGap {
   readonly lastEventId: string | null
   readonly oldest: string | null
@@ -20,8 +27,9 @@ export class Gap implements EventLogGap {
 }
 
 /**
- * Where a reader begins that has no id: were it cut off before its first event, it would miss what comes meanwhile.
- * Browsers may take it from a block that has nothing but an id, which fires no event.
+ * A notice of the id after which the reader goes on. An event stream sends it as a block that has an id and no data.
+ * Such a block fires no event, and sets the last event ID (WHATWG HTML, 9.2.6; of the browsers, Chromium does so): a
+ * client that loses its connection before its first event then resumes from that id, and misses nothing.
  */
 export class Bookmark {
   readonly id: string
@@ -30,5 +38,3 @@ export class Bookmark {
     this.id = id
   }
 }
-
-export type OpenCursor = (wake: () => void) => Cursor

@@ -6,18 +6,22 @@ import type { Framed, Serializer } from '../wire/encode.ts'
 import { sizeOf } from '../wire/frame.ts'
 import type { Frame } from '../wire/frame.ts'
 
-/** What an event of a log is, but for its id. */
+/** The fields of a log's event without its id. */
 export interface Content {
-  /** The data as it is sent, or `undefined` where there is none. */
+  /** The data as it is sent, or `undefined` if the event has none. */
   readonly text: string | undefined
-  /** The text is JSON, and not a string of the user's. */
+  /** Whether the text is JSON that stands for other data. If not, the text is the data: a string. */
   readonly isJson: boolean
   readonly type: string | undefined
+  /** The reconnection time, in milliseconds. */
   readonly retry: number | undefined
   readonly comment: string | undefined
 }
 
-/** The content of a value that is appended. Throws the errors of a message that cannot be sent. */
+/**
+ * Makes the content of a value that is appended. Throws `FST_SSE_INVALID_MESSAGE`, `FST_SSE_UNKNOWN_FIELD`,
+ * `FST_SSE_INVALID_FIELD` and `FST_SSE_SERIALIZATION` for a value that cannot be sent.
+ */
 export function contentOf (value: unknown): Content {
   const { data, id, type, retry, comment } = readFields(value)
   if (isPresent(id)) throw new FST_SSE_INVALID_FIELD('id', 'absent, as the log gives it', kindOf(id))
@@ -32,38 +36,36 @@ export function contentOf (value: unknown): Content {
     retry: (retry ?? undefined) as number | undefined,
     comment: (comment ?? undefined) as string | undefined
   }
-  // What is wrong with the other fields is told to who appends, and not to who reads.
+  // The other fields are checked here by being encoded: an invalid one must fail append(), and not each reader.
   encode('', content)
   return content
 }
 
-/** An event of a log. It is encoded once for all who read it with the same serializer. */
+/** One event of a log. All streams that send it with the same serializer share its frame. */
 export class LogEntry implements LoggedEvent, Framed {
   readonly id: string
-  /** When it was appended, in milliseconds since 1970. */
+  /** The time at which the event was appended, in milliseconds since 1970. */
   readonly time: number
-  /** What it counts for where the log is bounded by bytes. */
+  /** The size that counts towards `maxBytes`: that of the frame with its overhead, in bytes. */
   readonly size: number
   readonly #content: Content
-  readonly #json: Frame
-  /** Of the serializer that was last asked for, besides JSON. */
-  #frame: Frame | null
-  #serializer: Serializer | null
-  /** Data made of the text lives as long as someone uses it: in memory it takes several times what the text does. */
-  #message: WeakRef<LogMessage> | null
+  /** The frame in which the data is JSON. */
+  readonly #jsonFrame: Frame
+  /** The frame of the serializer that was asked for last, if that was another than JSON. */
+  #otherFrame: Frame | null = null
+  #otherSerializer: Serializer | null = null
+  /** The message while user code holds it. It is weak, as parsed data takes several times the memory of its text. */
+  #message: WeakRef<LogMessage> | null = null
 
   constructor (id: string, time: number, content: Content) {
     this.id = id
     this.time = time
     this.#content = content
-    this.#json = encode(id, content)
-    this.#frame = null
-    this.#serializer = null
-    this.#message = null
-    this.size = sizeOf(this.#json)
+    this.#jsonFrame = encode(id, content)
+    this.size = sizeOf(this.#jsonFrame)
   }
 
-  /** For the user's code: the same for all who ask while someone uses it. */
+  /** The event as user code gets it. All callers share one message while any of them holds it. */
   get message (): LogMessage {
     const known = this.#message?.deref()
     if (known !== undefined) return known
@@ -91,16 +93,16 @@ export class LogEntry implements LoggedEvent, Framed {
 
   [kFrame] (serializer: Serializer): Frame {
     const content = this.#content
-    if (serializer === JSON.stringify || !content.isJson) return this.#json
-    if (this.#frame === null || this.#serializer !== serializer) {
-      this.#frame = encode(this.id, { ...content, text: serialize(this.data, serializer) })
-      this.#serializer = serializer
+    if (serializer === JSON.stringify || !content.isJson) return this.#jsonFrame
+    if (this.#otherFrame === null || this.#otherSerializer !== serializer) {
+      this.#otherFrame = encode(this.id, { ...content, text: serialize(this.data, serializer) })
+      this.#otherSerializer = serializer
     }
-    return this.#frame
+    return this.#otherFrame
   }
 }
 
-/** An event as the user's code gets it, which may spread it: a copy has no frame, and is encoded anew. */
+/** One event of a log as user code gets it. A copy made by `{ ...message }` has no frame, and is encoded anew. */
 export class LogMessage implements LoggedEvent, Framed {
   readonly data: unknown
   readonly id: string
@@ -116,7 +118,7 @@ export class LogMessage implements LoggedEvent, Framed {
     this.retry = entry.retry
     this.comment = entry.comment
     this.#entry = entry
-    // Others get it too, and its frame would not change with it.
+    // Several readers get this object, and a change of its fields would not change its frame.
     Object.freeze(this)
   }
 
@@ -125,7 +127,7 @@ export class LogMessage implements LoggedEvent, Framed {
   }
 }
 
+/** Makes the frame of an event. It is never `null`, as each event has data or a type. */
 function encode (id: string, { text, type, retry, comment }: Content): Frame {
-  // There is always something to write: data or a type.
   return encodeFields({ data: text, id, type, retry, comment, isBare: false }, JSON.stringify) as Frame
 }

@@ -1,82 +1,75 @@
-import type { EventLogGap, EventLogOptions, EventLogMap } from '../../types/event-log.ts'
-import { FST_SSE_INVALID_OPTION, FST_SSE_UNKNOWN_OPTION } from '../errors.ts'
-import { preview } from '../preview.ts'
+import type { EventLogGap, EventLogMap, EventLogOptions } from '../../types/event-log.ts'
+import { checkChoice, checkCount, checkFunction, checkOptions, checkSignal, invalidOption } from '../check.ts'
+import type { Members } from '../check.ts'
 import { isId } from '../wire/event-id.ts'
 import type { Bounds } from './ring.ts'
 
+/** The options of a log, checked and with their defaults. */
 export interface ResolvedLogOptions {
   readonly bounds: Bounds
+  /** The place at which a reader without an id begins. */
   readonly from: 'now' | 'start'
   readonly gap: NonNullable<EventLogOptions['gap']>
-  /** How many events a filter leaves out before a client is told where it is, which must then still be held. */
+  /**
+   * The number of events that a filter may leave out in a row before the client is sent the id of the last of them as a
+   * bookmark. It is at most half of `maxEvents`, so that the log still holds what follows when the client resumes.
+   */
   readonly bookmarkEvery: number
+}
+
+/** The options of `after()`, checked. */
+export interface ReadOptions {
+  readonly filter: EventLogMap['filter']
+  readonly map: EventLogMap['map'] | undefined
+  readonly signal: EventLogMap['signal']
 }
 
 const MAX_BOOKMARK_EVERY = 100
 
-const NAMES: ReadonlyArray<keyof EventLogOptions> = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap']
-const READ_NAMES: ReadonlyArray<keyof EventLogMap> = ['filter', 'map', 'signal']
+/** The options that every kind of log has. */
+export const LOG_OPTION_NAMES = ['maxEvents', 'maxBytes', 'maxAge', 'from', 'gap'] as const satisfies
+  ReadonlyArray<keyof EventLogOptions>
 
-/** Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
-export function resolveLogOptions (options: EventLogOptions): ResolvedLogOptions {
-  checkNames(options, NAMES)
+const READ_OPTION_NAMES = ['filter', 'map', 'signal'] as const satisfies ReadonlyArray<keyof EventLogMap>
+
+/** Checks the values of a log's options. Throws `FST_SSE_INVALID_OPTION`. */
+export function resolveLogOptions (options: Members<(typeof LOG_OPTION_NAMES)[number]>): ResolvedLogOptions {
   const { maxEvents = 10_000, maxBytes = 16 * 1024 * 1024, maxAge = false, from = 'now', gap = gapEvent } = options
-  if (from !== 'now' && from !== 'start') throw invalid('from', "'now' or 'start'", from)
-  checkFunction('gap', gap)
-  checkCount('maxEvents', maxEvents, 'events')
+  const bounds = {
+    maxEvents: checkCount('maxEvents', maxEvents, 'events'),
+    maxBytes: checkCount('maxBytes', maxBytes, 'bytes'),
+    maxAge: maxAge === false ? Infinity : checkCount('maxAge', maxAge, 'milliseconds', 1, ', or false')
+  }
   return {
-    bounds: {
-      maxEvents,
-      maxBytes: checkCount('maxBytes', maxBytes, 'bytes'),
-      maxAge: maxAge === false ? Infinity : checkCount('maxAge', maxAge, 'milliseconds', ', or false')
-    },
-    from,
-    gap,
-    bookmarkEvery: Math.max(1, Math.min(MAX_BOOKMARK_EVERY, Math.floor(maxEvents / 2)))
+    bounds,
+    from: checkChoice('from', from, ['now', 'start']),
+    gap: checkFunction<ResolvedLogOptions['gap']>('gap', gap),
+    bookmarkEvery: Math.max(1, Math.min(MAX_BOOKMARK_EVERY, Math.floor(bounds.maxEvents / 2)))
   }
 }
 
-/** Throws for what `after()` was given. */
-export function checkReading (lastEventId: unknown, options: object): void {
-  if (lastEventId !== undefined && typeof lastEventId !== 'string') {
-    throw invalid('lastEventId', 'a string', lastEventId)
-  }
-  checkNames(options, READ_NAMES)
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined) continue
-    if (name !== 'signal') checkFunction(name, value)
-    else if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value)
+/** Checks the options of `after()`. Throws `FST_SSE_INVALID_OPTION` and `FST_SSE_UNKNOWN_OPTION`. */
+export function resolveReadOptions (options: unknown): ReadOptions {
+  const { filter, map, signal } = checkOptions(options, READ_OPTION_NAMES)
+  return {
+    filter: filter === undefined ? undefined : checkFunction<NonNullable<ReadOptions['filter']>>('filter', filter),
+    map: map === undefined ? undefined : checkFunction<EventLogMap['map']>('map', map),
+    signal: signal === undefined ? undefined : checkSignal('signal', signal)
   }
 }
 
-/** An id as a gap tells it: what no id can be may be a megabyte of anything. */
-export function showId (lastEventId: string): string | null {
+/**
+ * Checks the id that was given to `after()`. Returns `''` if there is none, and `null` if it has characters or a length
+ * that no id has: a client may send a megabyte, which would be held as long as its reader reads. Throws
+ * `FST_SSE_INVALID_OPTION` if it is no string.
+ */
+export function resolveLastEventId (lastEventId: unknown): string | null {
+  if (lastEventId === undefined) return ''
+  if (typeof lastEventId !== 'string') throw invalidOption('lastEventId', 'a string', lastEventId)
   return isId(lastEventId) ? lastEventId : null
 }
 
-/** Its data is text, so that a serializer for the data of the log's events does not see it. */
+/** Makes the default message of a gap. Its data is a string, which no serializer is given: one expects a log's data. */
 export function gapEvent (gap: EventLogGap): { type: string, data: string } {
   return { type: 'gap', data: JSON.stringify(gap) }
-}
-
-function checkNames (options: unknown, names: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) throw invalid('options', 'an object', options)
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw new FST_SSE_UNKNOWN_OPTION(name, `there are ${names.join(', ')}`)
-  }
-}
-
-function checkCount (option: string, value: unknown, unit: string, orElse = ''): number {
-  if (!Number.isSafeInteger(value) || Number(value) < 1) {
-    throw invalid(option, `a whole number of ${unit} from 1${orElse}`, value)
-  }
-  return Number(value)
-}
-
-function checkFunction (option: string, value: unknown): void {
-  if (typeof value !== 'function') throw invalid(option, 'a function', value)
-}
-
-function invalid (option: string, expected: string, value: unknown): Error {
-  return new FST_SSE_INVALID_OPTION(option, expected, preview(value))
 }

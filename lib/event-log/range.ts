@@ -1,35 +1,39 @@
 import { Observable, observable } from 'rxjs'
 import type { MessageEvent } from '../../types/index.ts'
+import { Fifo } from '../fifo.ts'
 import { kPuller } from '../source/pull.ts'
 import type { Puller } from '../source/pull.ts'
 import type { OpenCursor } from './cursor.ts'
-import type { ResolvedLogOptions } from './options.ts'
+import type { ReadOptions, ResolvedLogOptions } from './options.ts'
 import { LogReader } from './reader.ts'
-import type { UserCode } from './reader.ts'
+import type { ReaderOptions } from './reader.ts'
 
-/** What `after()` gives: one part of a log, which each reader reads for itself. */
+/** The part of a log that `after()` returns. Whoever iterates, subscribes or pulls it gets a reader of its own. */
 export class LogRange<Message extends MessageEvent> implements AsyncIterable<Message> {
-  readonly #open: OpenCursor
-  readonly #userCode: UserCode
+  readonly #openCursor: OpenCursor
+  readonly #options: ReaderOptions
 
-  constructor (open: OpenCursor, { gap, bookmarkEvery }: ResolvedLogOptions, options: object) {
-    this.#open = open
-    this.#userCode = { ...options, gap, bookmarkEvery }
+  constructor (openCursor: OpenCursor, { gap, bookmarkEvery }: ResolvedLogOptions, options: ReadOptions) {
+    this.#openCursor = openCursor
+    this.#options = { ...options, gap, bookmarkEvery }
   }
 
-  /** For an event stream, which asks without a promise for each event. */
+  /** Makes a reader for an event stream, which can pull without a promise for each event. */
   [kPuller] (): Puller {
-    return new LogReader(this.#open, this.#userCode, true)
+    return new LogReader(this.#openCursor, this.#options, true)
   }
 
   [Symbol.asyncIterator] (): AsyncIterator<Message> {
-    return new LogIterator<Message>(new LogReader(this.#open, this.#userCode, false))
+    return new LogIterator<Message>(new LogReader(this.#openCursor, this.#options, false))
   }
 
-  /** For RxJS, whose `from()` lets go of an async iterator only when another value has come. */
+  /**
+   * Makes an Observable, which RxJS prefers to the async iterator: after an unsubscription, `from()` would close the
+   * iterator only when the next event comes.
+   */
   [observable] (): Observable<Message> {
     return new Observable((subscriber) => {
-      const reader = new LogReader(this.#open, this.#userCode, false)
+      const reader = new LogReader(this.#openCursor, this.#options, false)
       const emit = (): void => {
         try {
           let result = reader.next()
@@ -48,27 +52,27 @@ export class LogRange<Message extends MessageEvent> implements AsyncIterable<Mes
   }
 }
 
-/** A call of `next()` that has no answer yet. */
-interface Asked<T> {
+/** A call of `next()` whose promise is pending. */
+interface PendingCall<T> {
   resolve (result: T): void
   reject (error: unknown): void
 }
 
 class LogIterator<Message> implements AsyncIterableIterator<Message> {
   readonly #reader: LogReader
-  /** There may be several, as with an async generator. */
-  readonly #asked: Array<Asked<IteratorResult<Message>>>
+  /** The pending calls. As with an async generator, `next()` may be called again before its promise is resolved. */
+  readonly #calls = new Fifo<PendingCall<IteratorResult<Message>>>()
 
   constructor (reader: LogReader) {
     this.#reader = reader
-    this.#asked = []
-    reader.onReady = () => this.#answer()
+    reader.onReady = () => this.#settleCalls()
   }
 
   next (): Promise<IteratorResult<Message>> {
     return new Promise((resolve, reject) => {
-      this.#asked.push({ resolve, reject })
-      if (this.#asked.length === 1) this.#answer()
+      this.#calls.push({ resolve, reject })
+      // If another call was pending already, it is either waiting for an event or being settled.
+      if (this.#calls.length === 1) this.#settleCalls()
     })
   }
 
@@ -81,16 +85,17 @@ class LogIterator<Message> implements AsyncIterableIterator<Message> {
     return this
   }
 
-  #answer (): void {
-    for (let asked = this.#asked[0]; asked !== undefined; asked = this.#asked[0]) {
+  /** Settles the pending calls in their order, until the reader has no next event. */
+  #settleCalls (): void {
+    for (let call = this.#calls.at(0); call !== undefined; call = this.#calls.at(0)) {
       try {
         const result = this.#reader.next()
         if (result === null) return
-        asked.resolve(result as IteratorResult<Message>)
+        call.resolve(result as IteratorResult<Message>)
       } catch (error) {
-        asked.reject(error)
+        call.reject(error)
       }
-      this.#asked.shift()
+      this.#calls.shift()
     }
   }
 }

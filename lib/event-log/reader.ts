@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { EventLogMap } from '../../types/event-log.ts'
 import type { MessageEvent } from '../../types/index.ts'
 import { onAbort } from '../abort.ts'
 import { isPromise } from '../duck-type.ts'
@@ -8,75 +7,81 @@ import { PausedSources } from '../source/paused-sources.ts'
 import type { PausedSource } from '../source/paused-sources.ts'
 import type { Puller } from '../source/pull.ts'
 import { readFields } from '../wire/encode.ts'
-import { Gap, Bookmark } from './cursor.ts'
-import type { Cursor, OpenCursor } from './cursor.ts'
+import { Bookmark, Gap } from './cursor.ts'
+import type { Cursor, Notice, OpenCursor } from './cursor.ts'
 import type { LogEntry, LogMessage } from './entry.ts'
 import { gapEvent } from './options.ts'
-import type { ResolvedLogOptions } from './options.ts'
+import type { ReadOptions, ResolvedLogOptions } from './options.ts'
 
-/** How many events a reader may leave out at a time: to hold all of a long log against a filter takes milliseconds. */
-const MAX_SKIPPED = 100
+/**
+ * The number of events that a filter may leave out before its reader pauses until a later iteration of the event loop:
+ * to filter all of a long log at once would block the event loop for milliseconds.
+ */
+const MAX_SKIPPED_AT_ONCE = 100
 
-/** Readers that have left out so many, and go on when others have had their turn. */
-const SKIPPING = new PausedSources()
+/** The readers that paused for that reason. */
+const PAUSED_READERS = new PausedSources()
 
-/** What the user wants of a log. */
-export type UserCode = Partial<EventLogMap> & Pick<ResolvedLogOptions, 'gap' | 'bookmarkEvery'>
+/** The options of a reader: those of `after()`, and those of the log that concern it. */
+export type ReaderOptions = ReadOptions & Pick<ResolvedLogOptions, 'gap' | 'bookmarkEvery'>
 
-type Item = { readonly done: false, readonly value: MessageEvent } | { readonly done: true, readonly value: undefined }
+type Result =
+  | { readonly done: false, readonly value: MessageEvent }
+  | { readonly done: true, readonly value: undefined }
 
-const DONE: Item = { done: true, value: undefined }
+const DONE: Result = { done: true, value: undefined }
 
-/** Reads a log for one reader: what it wants of it, as it wants it. */
+/** Reads a log for one client or one iterator: turns the items of its cursor into messages, through the user's code. */
 export class LogReader implements Puller, PausedSource {
-  readonly #userCode: UserCode
+  readonly #options: ReaderOptions
+  /** Whether an event stream reads. Only a stream is sent bookmarks. */
   readonly #isStream: boolean
-  /** In which the user's code runs, whoever appends. */
+  /**
+   * The async context in which the user's code runs: that of the reader, not that of `append()`, which wakes it. It is
+   * `null` where there is no user code.
+   */
   readonly #context: AsyncResource | null
   readonly #cursor: Cursor
   readonly #stopListening: () => void
-  /** How many events it was not given since it was last given an id. */
-  #skipped: number
-  /** How many were left out without a pause. */
-  #scanned: number
-  #isWaiting: boolean
-  #isClosed: boolean
-  onReady: () => void
+  /** The number of events that the filter has left out since the client was last sent an id. */
+  #skippedSinceId = 0
+  /** The number of events that the filter has left out since the reader last paused or waited. */
+  #skippedAtOnce = 0
+  /** Whether `next()` has returned `null`, and `onReady` is to be called. */
+  #isWaiting = false
+  #isClosed = false
+  onReady: () => void = () => {}
 
-  constructor (open: OpenCursor, userCode: UserCode, isStream: boolean) {
-    this.#userCode = userCode
+  constructor (openCursor: OpenCursor, options: ReaderOptions, isStream: boolean) {
+    this.#options = options
     this.#isStream = isStream
-    const { filter, map, gap, signal } = userCode
-    const isPlain = filter === undefined && map === undefined && gap === gapEvent
-    this.#context = isPlain ? null : new AsyncResource('EventLogReader')
-    this.#skipped = 0
-    this.#scanned = 0
-    this.#isWaiting = false
-    this.#isClosed = false
-    this.onReady = () => {}
-    this.#cursor = open(() => this.#wake())
+    const { filter, map, gap, signal } = options
+    const hasUserCode = filter !== undefined || map !== undefined || gap !== gapEvent
+    this.#context = hasUserCode ? new AsyncResource('EventLogReader') : null
+    this.#cursor = openCursor(() => this.#wake())
     this.#stopListening = signal === undefined ? () => {} : onAbort(signal, () => this.cancel())
     if (signal?.aborted === true) this.cancel()
   }
 
-  next (): Item | null {
+  /** Returns the next message, or `null` if there is none yet. Throws what the user's code throws, and then closes. */
+  next (): Result | null {
     try {
       while (!this.#isClosed) {
-        if (this.#scanned === MAX_SKIPPED) {
-          this.#scanned = 0
-          SKIPPING.add(this)
+        if (this.#skippedAtOnce === MAX_SKIPPED_AT_ONCE) {
+          this.#skippedAtOnce = 0
+          PAUSED_READERS.add(this)
           break
         }
         const item = this.#cursor.next()
         if (item === null) {
-          this.#scanned = 0
+          this.#skippedAtOnce = 0
           break
         }
-        const value = this.#valueOf(item)
-        if (value !== undefined) return { done: false, value: value as MessageEvent }
+        const message = this.#messageOf(item)
+        if (message !== undefined) return { done: false, value: message as MessageEvent }
       }
     } catch (error) {
-      // Nobody cancels what has failed.
+      // A consumer does not cancel a source that has failed, so the cursor is closed here.
       this.cancel()
       throw error
     }
@@ -89,12 +94,12 @@ export class LogReader implements Puller, PausedSource {
     this.#wake()
   }
 
+  /** Closes the cursor. From then on `next()` returns `done`, also to an iterator that is waiting. */
   cancel (): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#cursor.close()
     this.#stopListening()
-    // An iterator may wait.
     this.#wake()
   }
 
@@ -104,38 +109,44 @@ export class LogReader implements Puller, PausedSource {
     this.onReady()
   }
 
-  #valueOf (item: LogEntry | Gap | Bookmark): unknown {
+  /** Makes the message of an item, or `undefined` if the reader gets none. */
+  #messageOf (item: LogEntry | Notice): unknown {
     if (item instanceof Bookmark) return this.#isStream ? { id: item.id } : undefined
     if (this.#context === null) return item instanceof Gap ? gapEvent(item) : this.#eventOf(item)
-    return this.#context.runInAsyncScope(() => item instanceof Gap ? this.#userCode.gap(item) : this.#select(item))
+    return this.#context.runInAsyncScope(() => item instanceof Gap ? this.#options.gap(item) : this.#select(item))
   }
 
+  /** Applies the user's filter and map to an entry. */
   #select (entry: LogEntry): unknown {
-    const { filter, map } = this.#userCode
-    if (filter !== undefined && !isWanted(filter(entry.message))) return this.#skip(entry)
-    this.#skipped = 0
+    const { filter, map } = this.#options
+    if (filter !== undefined && !isTrue(filter(entry.message))) return this.#skip(entry)
+    this.#skippedSinceId = 0
     if (map === undefined) return this.#eventOf(entry)
     const { isBare: _isBare, ...fields } = readFields(map(entry.message))
     return { ...fields, id: entry.id }
   }
 
-  /** A client that gets nothing for long would come back with an id that is not held any more. */
+  /**
+   * Leaves out an entry. After `bookmarkEvery` of them a stream gets a bookmark: a client that was sent nothing for a
+   * long time would otherwise resume from an id that the log does not hold any more.
+   */
   #skip (entry: LogEntry): unknown {
-    this.#scanned++
-    if (!this.#isStream || ++this.#skipped < this.#userCode.bookmarkEvery) return undefined
-    this.#skipped = 0
+    this.#skippedAtOnce++
+    if (!this.#isStream || ++this.#skippedSinceId < this.#options.bookmarkEvery) return undefined
+    this.#skippedSinceId = 0
     return { id: entry.id }
   }
 
-  /** A stream wants the frame, for which nothing need be parsed. */
+  /** Makes the message of an entry. A stream gets the entry, whose frame is sent without its data being parsed. */
   #eventOf (entry: LogEntry): LogEntry | LogMessage {
     return this.#isStream ? entry : entry.message
   }
 }
 
-/** A promise is true, whatever comes of it: who is not to see an event would. */
-function isWanted (answer: unknown): boolean {
+/** Whether a filter's answer is true. A promise is refused, as it is truthy: every client would get every event. */
+function isTrue (answer: unknown): boolean {
   if (!isPromise(answer)) return Boolean(answer)
+  // The promise may reject, and must not do so unhandled.
   answer.then(undefined, () => {})
   throw new FST_SSE_INVALID_OPTION('filter', 'a function that returns true or false', 'one that returns a promise')
 }

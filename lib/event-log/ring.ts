@@ -1,82 +1,75 @@
+import { Fifo } from '../fifo.ts'
 import type { LogEntry } from './entry.ts'
 
-/** How much of a log is held. */
+/** The bounds of what is held of a log. An entry that exceeds one of them is released, the oldest first. */
 export interface Bounds {
   readonly maxEvents: number
+  /** The bound on the entries' sizes together, in bytes. */
   readonly maxBytes: number
-  /** Milliseconds. */
+  /** The age, in milliseconds, above which an entry is released, or `Infinity`. */
   readonly maxAge: number
 }
 
-/** The newest entries of a log. Each has a position, which rises by one and stays when older ones are let go of. */
+/**
+ * The newest entries of a log, within its bounds. Each entry has a position, which is one more than that of the entry
+ * before it and does not change when older entries are released.
+ */
 export class Ring {
   readonly #bounds: Bounds
-  #entries: Array<LogEntry | undefined>
-  /** Of the array, where the oldest is. */
-  #head: number
-  /** The position of the oldest. */
-  #start: number
-  #bytes: number
-  #lastReleased: LogEntry | null
+  readonly #entries = new Fifo<LogEntry>()
+  #start = 0
+  /** The sizes of the entries together, in bytes. */
+  #bytes = 0
+  #lastReleased: LogEntry | null = null
 
   constructor (bounds: Bounds) {
     this.#bounds = bounds
-    this.#entries = []
-    this.#head = 0
-    this.#start = 0
-    this.#bytes = 0
-    this.#lastReleased = null
   }
 
-  /** The position of the oldest. */
+  /** The position of the oldest entry that is held. */
   get start (): number {
     return this.#start
   }
 
-  /** The position of the one that comes next. */
+  /** The position that the next entry will have. */
   get end (): number {
-    return this.#start + this.#entries.length - this.#head
+    return this.#start + this.#entries.length
   }
 
-  /** The newest of those that were let go of. */
+  /** The newest of the entries that were released, or `null` if none was. */
   get lastReleased (): LogEntry | null {
     return this.#lastReleased
   }
 
-  /** The entry at a position, if it is held. */
+  /** The entry at a position, or `undefined` if it was released or has not come yet. */
   at (position: number): LogEntry | undefined {
-    return position < this.#start ? undefined : this.#entries[this.#head + position - this.#start]
+    return this.#entries.at(position - this.#start)
   }
 
+  /** Adds an entry and releases those that then exceed a bound. The newest is held however large it is. */
   push (entry: LogEntry): void {
     this.#entries.push(entry)
     this.#bytes += entry.size
-    while (this.end - this.#start > this.#bounds.maxEvents) this.#shift()
-    // However large, the newest is held.
-    while (this.#bytes > this.#bounds.maxBytes && this.end - this.#start > 1) this.#shift()
+    while (this.#entries.length > this.#bounds.maxEvents) this.#release()
+    while (this.#bytes > this.#bounds.maxBytes && this.#entries.length > 1) this.#release()
     this.expire()
   }
 
-  /** Lets go of what is too old. */
+  /** Releases the entries that are too old. */
   expire (): void {
     const { maxAge } = this.#bounds
     if (maxAge === Infinity) return
     const oldest = Date.now() - maxAge
-    for (let entry = this.at(this.#start); entry !== undefined && entry.time < oldest; entry = this.at(this.#start)) {
-      this.#shift()
+    for (let entry = this.#entries.at(0); entry !== undefined && entry.time < oldest; entry = this.#entries.at(0)) {
+      this.#release()
     }
   }
 
-  #shift (): void {
-    // It is called only where there is one.
-    const entry = this.#entries[this.#head] as LogEntry
+  /** Releases the oldest entry. It is called only while there is one. */
+  #release (): void {
+    const entry = this.#entries.shift() as LogEntry
     this.#bytes -= entry.size
     this.#lastReleased = entry
-    this.#entries[this.#head++] = undefined
     this.#start++
-    // Array.prototype.shift() would move all that is behind, each time.
-    if (this.#head * 2 < this.#entries.length) return
-    this.#entries = this.#entries.slice(this.#head)
-    this.#head = 0
   }
 }

@@ -51,7 +51,7 @@ export abstract class HeldReply extends EventEmitter {
     super()
     this.#reply = reply as Reply
     this.#reply[kHeldReply] = this
-    Object.defineProperty(reply, 'sent', SENT)
+    Object.defineProperties(reply, HELD)
   }
 
   get reply (): FastifyReply {
@@ -67,6 +67,9 @@ export abstract class HeldReply extends EventEmitter {
   get isSending (): boolean {
     return this.#isSending && this.#errorHandler === this.#nextErrorHandler
   }
+
+  /** Calls back when the reply has been answered to the end: `await reply` waits for that, and never rejects. */
+  abstract whenOver (callback: () => void): void
 
   /** Ends what the payload does: the error handler answers in its place. */
   abstract giveWayToError (error: unknown): void
@@ -160,12 +163,22 @@ export abstract class HeldReply extends EventEmitter {
   }
 }
 
-/** The property `sent` of a held reply. */
-const SENT: PropertyDescriptor = {
-  configurable: true,
-  enumerable: true,
-  get (this: Reply) {
-    return this.raw.writableEnded || this[kHeldReply]?.holdsReply === true
+/** The properties that a held reply has of its own. */
+const HELD: PropertyDescriptorMap = {
+  sent: {
+    configurable: true,
+    enumerable: true,
+    get (this: Reply) {
+      return this.raw.writableEnded || this[kHeldReply]?.holdsReply === true
+    }
+  },
+  // Fastify's own would resolve at once where `sent` is true, and add several listeners to the response elsewhere.
+  // oxlint-disable-next-line unicorn/no-thenable -- a reply of Fastify's is one
+  then: {
+    configurable: true,
+    value (this: Reply, onFulfilled: () => void) {
+      this[kHeldReply]?.whenOver(onFulfilled)
+    }
   }
 }
 

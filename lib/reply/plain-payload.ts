@@ -25,6 +25,10 @@ export class PlainPayload extends HeldReply {
     return destination
   }
 
+  whenOver (callback: () => void): void {
+    callback()
+  }
+
   resume (): this {
     return this
   }

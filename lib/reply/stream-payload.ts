@@ -6,6 +6,7 @@ import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { ResolvedOptions } from '../options.ts'
 import type { Registry } from '../server/registry.ts'
+import { discard } from '../source/subscribe.ts'
 import { EventStream } from '../stream/event-stream.ts'
 import type { Carrier } from '../stream/event-stream.ts'
 import type { Admission } from './admission.ts'
@@ -13,6 +14,8 @@ import { checkHeaders, setHeaders, unsetHeaders } from './headers.ts'
 import { HeldReply } from './held-reply.ts'
 import { resumeIdleTimeout, suspendIdleTimeout } from './idle-timeout.ts'
 import type { Timed } from './idle-timeout.ts'
+import { awaitSocket } from './pipelined.ts'
+import type { PipelinedResponse } from './pipelined.ts'
 
 /**
  * The time between the last bytes of a failed stream and the break of its connection, in milliseconds. Chromium
@@ -29,13 +32,20 @@ type Carrying = EventEmitter & { [kCarried]?: StreamPayload | null }
 /** The admissions for which a response is kept open until its stream ends. */
 type StreamAdmission = Exclude<Admission, 'headers-only' | 'finished' | 'come-back'>
 
+interface WaitingSource {
+  readonly source: unknown
+  readonly lastEventId: string | undefined
+}
+
 /** The payload of one event stream: to Fastify a stream to pipe, to the stream the response that carries it. */
-export class StreamPayload extends HeldReply implements Carrier {
+export class StreamPayload extends HeldReply implements Carrier, PipelinedResponse {
   readonly #waitsForEvent: boolean
   readonly #stream: EventStream
   readonly #socket: Socket
-  /** Listens to the socket for a response that has none yet. */
-  readonly #onSocketClose: (() => void) | null
+  /** Stops waiting for the socket of a response whose request was pipelined behind others. */
+  #stopWaiting: (() => void) | null = null
+  /** The source that is subscribed to when the response has its socket. */
+  #waitingSource: WaitingSource | null = null
   #timed: Timed | null
   /** Will send the response headers, unless an error or `open: 'first-event'` stands against it. */
   #sendImmediate: NodeJS.Immediate | null = null
@@ -43,6 +53,10 @@ export class StreamPayload extends HeldReply implements Carrier {
   #isSent = false
   #error: { readonly reason: unknown } | null = null
   #isFinished = false
+  /** The response has closed, or its connection. */
+  #isOver = false
+  /** Those who await the reply. */
+  #waiters: Array<() => void> | null = null
   #destination: Writable | null = null
   #endsDestination = true
 
@@ -60,17 +74,46 @@ export class StreamPayload extends HeldReply implements Carrier {
     suspendIdleTimeout(this.#timed)
     ;(raw as Carrying)[kCarried] = this
     raw.on('close', onClose)
-    // Behind an earlier request of its connection a response has no socket yet, and is not told when that closes.
-    this.#onSocketClose = raw.socket === null ? () => this.destroy() : null
-    if (this.#onSocketClose !== null) this.#socket.on('close', this.#onSocketClose)
+    if (raw.socket === null) this.#stopWaiting = awaitSocket(raw, this.#socket, this)
   }
 
   /**
    * Holds the reply, and starts the stream as it was admitted. Nothing is sent in this turn of the event loop, so that
-   * whatever the handler still returns or throws finds the reply held.
+   * whatever the handler still returns or throws finds the reply held. A source is subscribed to when its response has
+   * a socket: a client may pipeline thousands of requests, of which one at a time can be answered.
    */
   start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.holdReply()
+    if (admission === 'stream' && this.#stopWaiting !== null) this.#waitingSource = { source, lastEventId }
+    else this.#start(admission, source, lastEventId)
+  }
+
+  onSocket (): void {
+    const waiting = this.#waitingSource
+    this.#waitingSource = null
+    if (waiting === null) return
+    this.#stream.runInAsyncScope(() => this.#start('stream', waiting.source, waiting.lastEventId))
+  }
+
+  onSocketClose (): void {
+    this.onResponseClose()
+  }
+
+  onResponseClose (): void {
+    this.destroy()
+    this.#stopWaiting?.()
+    this.#isOver = true
+    for (const callback of this.#waiters ?? []) callback()
+    this.#waiters = null
+  }
+
+  whenOver (callback: () => void): void {
+    if (this.#isOver) return callback()
+    this.#waiters ??= []
+    this.#waiters.push(callback)
+  }
+
+  #start (admission: StreamAdmission, source: unknown, lastEventId: string | undefined): void {
     this.#sendImmediate = setImmediate(() => {
       this.#sendImmediate = null
       if (this.#error !== null) this.#answerError(this.#error.reason)
@@ -80,7 +123,7 @@ export class StreamPayload extends HeldReply implements Carrier {
     const { request } = this.reply
     switch (admission) {
       case 'stream': return stream.start(source, { lastEventId, request, get signal () { return stream.signal } })
-      case 'left': return void this.destroy()
+      case 'left': return this.onResponseClose()
       case 'closing': return stream.shutdown()
       case 'aborted': return stream.abort()
       default: return stream.error(admission)
@@ -186,15 +229,13 @@ export class StreamPayload extends HeldReply implements Carrier {
     if (this.#sendImmediate !== null) clearImmediate(this.#sendImmediate)
     this.#sendImmediate = null
     this.#resumeTimeout()
-    const { raw } = this.reply
-    raw.removeListener('close', onClose)
-    ;(raw as Carrying)[kCarried] = null
-    if (this.#onSocketClose !== null) this.#socket.removeListener('close', this.#onSocketClose)
+    if (this.#waitingSource !== null) discard(this.#waitingSource.source)
+    this.#waitingSource = null
   }
 }
 
 function onClose (this: Carrying): void {
-  this[kCarried]?.destroy()
+  this[kCarried]?.onResponseClose()
 }
 
 function http2ResponseOf (reply: FastifyReply): Http2ServerResponse | null {

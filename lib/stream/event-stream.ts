@@ -8,7 +8,7 @@ import type { ResolvedOptions } from '../options.ts'
 import type { Registry, RegisteredStream } from '../server/registry.ts'
 import type { Recipient } from '../server/shared-encoder.ts'
 import type { Sink, SourceSubscription } from '../source/sink.ts'
-import { subscribe } from '../source/subscribe.ts'
+import { discard, subscribe } from '../source/subscribe.ts'
 import { encodeFrame, isFramed, isPresent, readFields } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
 import type { FrameKey } from './bounded-queue.ts'
@@ -101,6 +101,9 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
   /** Subscribes at once, so that no value of a hot source is lost. */
   start (source: unknown, context: SseContext): void {
     const { signal, maxDuration } = this.#options
+    if (signal?.aborted === true) this.abort()
+    // A stream that waited for its response's socket may have ended before.
+    if (this.#isReleased) return discard(source)
     if (signal !== null) this.#stopListening = onAbort(signal, () => this.abort())
     if (maxDuration !== null) {
       this.expiresAt = Math.trunc(performance.now() + maxDuration * (0.8 + Math.random() * 0.2))

@@ -1,23 +1,18 @@
+import { Fifo } from '../fifo.ts'
 import { sizeOf } from '../wire/frame.ts'
 import type { Frame } from '../wire/frame.ts'
 
-/** The frames that wait, first come, first served. */
+/** The frames that are pending for one connection. They are sent in the order in which they were pushed. */
 export class FrameQueue {
-  #frames: Array<Frame | undefined>
-  #head: number
-  #bytes: number
+  readonly #frames = new Fifo<Frame>()
+  #bytes = 0
 
-  constructor () {
-    this.#frames = []
-    this.#head = 0
-    this.#bytes = 0
-  }
-
+  /** The number of pending frames. */
   get length (): number {
-    return this.#frames.length - this.#head
+    return this.#frames.length
   }
 
-  /** With the overhead of each frame. */
+  /** The size of all pending frames, in bytes, in which each counts with its overhead. */
   get bytes (): number {
     return this.#bytes
   }
@@ -27,62 +22,52 @@ export class FrameQueue {
     this.#bytes += sizeOf(frame)
   }
 
+  /** Removes the oldest frame and returns it, or `undefined` if none is pending. */
   shift (): Frame | undefined {
-    const frame = this.#frames[this.#head]
-    if (frame === undefined) return undefined
-    this.#frames[this.#head++] = undefined
-    this.#bytes -= sizeOf(frame)
-    // Array.prototype.shift() would move all that is behind, each time.
-    if (this.#head * 2 >= this.#frames.length) {
-      this.#frames = this.#frames.slice(this.#head)
-      this.#head = 0
-    }
+    const frame = this.#frames.shift()
+    if (frame !== undefined) this.#bytes -= sizeOf(frame)
     return frame
   }
 }
 
-/** The frames that wait, of which only the newest of each key matters. */
+/** The frames that are pending for one connection, of which a frame with a key replaces the one with the same key. */
 export class LatestFrameQueue {
-  /** In the order in which they will leave. Frames without a key of the user's have one of their own. */
-  readonly #frames: Map<unknown, Frame>
-  /** Goes on where it is, whatever is put in or taken out behind it. */
-  #first: MapIterator<unknown>
-  #bytes: number
+  /** The pending frames in the order in which they will be sent. The key of a frame without one is a symbol. */
+  readonly #frames = new Map<unknown, Frame>()
+  /** The keys from the oldest frame on. A `Map`'s iterator keeps its place while entries are added and deleted. */
+  #keys: MapIterator<unknown> = this.#frames.keys()
+  #bytes = 0
 
-  constructor () {
-    this.#frames = new Map()
-    this.#first = this.#frames.keys()
-    this.#bytes = 0
-  }
-
+  /** The number of pending frames. */
   get length (): number {
     return this.#frames.size
   }
 
-  /** With the overhead of each frame. */
+  /** The size of all pending frames, in bytes, in which each counts with its overhead. */
   get bytes (): number {
     return this.#bytes
   }
 
-  /** What the frame of this key would free if it were replaced, or 0. */
+  /** The size of the frame with this key, in bytes with its overhead, or 0 if none is pending. */
   bytesOf (key: unknown): number {
     const frame = this.#frames.get(key)
     return frame === undefined ? 0 : sizeOf(frame)
   }
 
-  /** Puts the frame in the place of the one with the same key, or, with `toTail`, at the end in its stead. */
+  /** Adds a frame. It takes the place of the frame with the same key or, with `toTail`, the last place in its stead. */
   push (frame: Frame, key: unknown = Symbol('none'), toTail = false): void {
     this.#bytes += sizeOf(frame) - this.bytesOf(key)
     if (toTail) this.#frames.delete(key)
     this.#frames.set(key, frame)
   }
 
+  /** Removes the first frame and returns it, or `undefined` if none is pending. */
   shift (): Frame | undefined {
-    let { value: key, done } = this.#first.next()
+    let { value: key, done } = this.#keys.next()
     if (done === true) {
-      // An iterator that has come to the end does not see what is added later.
-      this.#first = this.#frames.keys()
-      ;({ value: key, done } = this.#first.next())
+      // An iterator that has reached the end never returns an entry that is added later.
+      this.#keys = this.#frames.keys()
+      ;({ value: key, done } = this.#keys.next())
       if (done === true) return undefined
     }
     const frame = this.#frames.get(key)

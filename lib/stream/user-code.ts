@@ -1,6 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { FastifyRequest } from 'fastify'
 import type { SseSummary } from '../../types/index.ts'
+import { isPromise } from '../duck-type.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { encodeFrame } from '../wire/encode.ts'
 import type { Frame } from '../wire/frame.ts'
@@ -12,7 +13,8 @@ import type { Frame } from '../wire/frame.ts'
 export function callUserCode (context: AsyncResource, code: () => unknown, onThrow: (error: unknown) => void): void {
   try {
     const result = context.runInAsyncScope(code)
-    if (result instanceof Promise) result.catch(onThrow)
+    // A lazy thenable (a query of Prisma or knex) does nothing until its then() is called.
+    if (isPromise(result)) context.runInAsyncScope(() => Promise.resolve(result)).then(undefined, onThrow)
   } catch (error) {
     onThrow(error)
   }

@@ -8,7 +8,7 @@ import type { SseValue } from '../../index.ts'
 import { buildApp, eventsOf, listen, Probe } from '../fixtures/app.ts'
 import { CLOSED, CONNECTING, observe, OPEN, EventSourceLog } from '../fixtures/event-source.ts'
 import type { EventSourceLike } from '../fixtures/event-source.ts'
-import { findTool } from '../fixtures/tool.ts'
+import { isMissing } from '../fixtures/tool.ts'
 import { fetch, once, within } from '../fixtures/waits.ts'
 
 for (const { name, EventSource } of [
@@ -127,9 +127,7 @@ t.test('Should let fetch see that the source has failed', async (t) => {
   await t.rejects(events.next(), { message: 'terminated' })
 })
 
-const noCurl = findTool('curl') === null && 'curl is not on the PATH'
-
-t.test('Should show curl -N each event at once', { skip: noCurl }, async (t) => {
+t.test('Should show curl -N each event at once', { skip: isMissing('curl') }, async (t) => {
   const app = await buildApp(t)
   const probe = new Probe()
   app.get('/', (_request, reply) => reply.sse(probe.source))

@@ -11,7 +11,7 @@ function entryOf (value: unknown): LogEntry {
   return new LogEntry('a-1', 0, contentOf(value))
 }
 
-/** What goes on the wire, behind the id. */
+/** The text of the frame, after its id. */
 function wire (value: unknown, serializer: (data: unknown) => string = json): string {
   const text = entryOf(value)[kFrame](serializer).toString()
   t.match(text, /^(: .*\n)*id: a-1\n/)
@@ -165,7 +165,7 @@ t.test('Should make a frame once for all who ask with the same serializer, besid
   t.equal(entry[kFrame](upper).toString(), other.toString())
 })
 
-t.test('Should tell who reads what is wrong with a serializer, and go on with another', async (t) => {
+t.test('Should fail the reader whose serializer fails, and go on with another', async (t) => {
   const entry = entryOf({ data: { a: 1 } })
   t.throws(() => entry[kFrame](fail), { code: 'FST_SSE_SERIALIZATION', message: /threw: 'no'/ })
   t.throws(() => entry[kFrame](() => 1 as unknown as string), { code: 'FST_SSE_SERIALIZATION' })

@@ -51,7 +51,7 @@ const bounds: fc.Arbitrary<Bounds> = fc.record({
   maxAge: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant(false as const))
 })
 
-/** How often a run came to what matters, so that it is seen that it does. */
+/** The counts of what the runs must have met, so that the property is not empty. */
 const seen = { events: 0, gaps: 0, resumed: 0 }
 
 async function run (bounds: Bounds, from: 'now' | 'start', steps: readonly Step[]): Promise<void> {
@@ -71,7 +71,7 @@ async function run (bounds: Bounds, from: 'now' | 'start', steps: readonly Step[
   const append = (size: number): void => {
     const data = { n: model.ids.length, text: 'x'.repeat(size) }
     log.append({ data }).then((id) => ids.push(id), () => {})
-    // The id is told when the promise settles.
+    // The id is known only when the promise resolves.
     model.append(`${name}-${data.n + 1}`, data)
     for (const reading of present) reading.advance()
   }

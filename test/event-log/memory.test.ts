@@ -4,7 +4,7 @@ import type { EventLogOptions, MessageEvent } from '../../index.ts'
 import { READER_KINDS, readLog, settle } from '../fixtures/log-readers.ts'
 import { WallClock } from '../fixtures/wall-clock.ts'
 
-/** A log that was appended 0, 1, 2 …, and the ids. */
+/** Makes a log with the events 0, 1, 2 …, and returns their ids, too. */
 async function logOf (count: number, options: EventLogOptions = {}): Promise<{ log: MemoryEventLog, ids: string[] }> {
   const log = new MemoryEventLog(options)
   const ids: string[] = []
@@ -12,7 +12,7 @@ async function logOf (count: number, options: EventLogOptions = {}): Promise<{ l
   return { log, ids }
 }
 
-/** What a reader gets at once: data, and a gap as its type and its data. */
+/** Returns what a new reader gets at once: the data of events, and the type and the data of gaps. */
 function read (log: MemoryEventLog, lastEventId?: string): unknown[] {
   const reader = readLog('RxJS', log, lastEventId)
   reader.leave()
@@ -28,7 +28,7 @@ t.test('Should give ids that rise by one, behind a name that no other log has', 
   t.not(other.ids[0], ids[0])
 })
 
-t.test('Should append at once, and tell the id as a promise', async (t) => {
+t.test('Should append at once, and resolve with the id', async (t) => {
   const log = new MemoryEventLog()
   const reader = readLog('RxJS', log)
   const promise = log.append('a')
@@ -52,13 +52,13 @@ t.test('Should go on behind the id, from the one before the first to the last', 
   t.same(read(log, ids[0]?.replace('-1', '-0')), [0, 1, 2])
 })
 
-t.test('Should tell a gap where the next event is not held any more, and not where it is', async (t) => {
+t.test('Should give a gap where the next event is not held any more, and not where it is', async (t) => {
   const { log, ids } = await logOf(10, { maxEvents: 4 })
   t.same(read(log, ids[5]), [6, 7, 8, 9], 'the id itself is not held, but its successor')
   t.same(read(log, ids[4]), [['gap', { lastEventId: ids[4], oldest: ids[6] }], 6, 7, 8, 9])
 })
 
-t.test('Should tell a gap, with nothing that it goes on with, where nothing is held', async (t) => {
+t.test('Should give a gap without an oldest id, where nothing is held', async (t) => {
   const clock = new WallClock(t)
   const { log, ids } = await logOf(2, { maxAge: 1000 })
   clock.now += 1001

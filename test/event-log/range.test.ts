@@ -88,7 +88,7 @@ for (const kind of READER_KINDS) {
   })
 
   for (const { what, filter = () => true, map, error } of BAD_CODE) {
-    t.test(`Should fail ${kind} whose ${what}, and no other, and let go of it`, async (t) => {
+    t.test(`Should fail ${kind} whose ${what}, and no other, and release it`, async (t) => {
       const log = new MemoryEventLog<number>()
       let calls = 0
       const bad = readLog(kind, log, undefined, {
@@ -214,9 +214,9 @@ t.test('Should let others go on while a filter leaves out all of a long log', as
     while (!data(reader.got).includes(999)) await new Promise((resolve) => { setImmediate(resolve) })
     t.equal(calls, 1000)
     const ids = reader.got.filter(({ data }) => data === undefined).map(({ id }) => id)
-    // Without them, a client that comes back would come with an id that is not held any more.
-    const told = kind === 'an event stream' ? Array.from({ length: 9 }, (_, n) => `${String(ids[0]).split('-')[0]}-${n + 1}00`) : []
-    t.same(ids, told)
+    // Without bookmarks, a client would resume from an id that the log does not hold any more.
+    const bookmarks = kind === 'an event stream' ? Array.from({ length: 9 }, (_, n) => `${String(ids[0]).split('-')[0]}-${n + 1}00`) : []
+    t.same(ids, bookmarks)
     reader.leave()
   }
 })
@@ -246,7 +246,7 @@ t.test('Should end what is read when the signal fires', async (t) => {
   }
 })
 
-t.test('Should let go of a generator that reads a log', async (t) => {
+t.test('Should release a generator that reads a log', async (t) => {
   const log = new MemoryEventLog<number>()
   const controller = new AbortController()
   let calls = 0
@@ -275,7 +275,7 @@ t.test('Should refuse a filter that gives a promise: it would let everything thr
   }
 })
 
-t.test('Should tell the same id in each gap until there is another event', async (t) => {
+t.test('Should give the same id in each gap until there is another event', async (t) => {
   const log = new MemoryEventLog<number>({ maxEvents: 2 })
   const reader = readLog('an event stream', log, 'unknown')
   for (let n = 0; n < 5; n++) {

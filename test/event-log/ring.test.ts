@@ -28,7 +28,7 @@ t.test('Should begin empty', async (t) => {
   t.same(idsOf(ring), [])
 })
 
-t.test('Should keep the position of an entry while older ones are let go of', async (t) => {
+t.test('Should keep the position of an entry while older ones are released', async (t) => {
   const ring = new Ring({ ...UNBOUNDED, maxEvents: 5 })
   for (let n = 0; n < 100; n++) {
     ring.push(entry(n))
@@ -55,7 +55,7 @@ t.test('Should hold as many bytes as it may, and the newest however large it is'
   t.same(idsOf(ring), ['7', '8'], 'and has forgotten how large the others were')
 })
 
-t.test('Should let go of what is too old, when something comes and when it is asked to', async (t) => {
+t.test('Should release what is too old, when something is pushed and when it is asked to', async (t) => {
   const clock = new WallClock(t)
   const ring = new Ring({ ...UNBOUNDED, maxAge: 100 })
   ring.push(entry(0))
@@ -75,7 +75,7 @@ t.test('Should let go of what is too old, when something comes and when it is as
   t.same(idsOf(ring), ['3'])
 })
 
-t.test('Should hold the entries no longer than their places, but for the last that it let go of', async (t) => {
+t.test('Should hold the entries no longer than their places, but for the last that it released', async (t) => {
   const ring = new Ring({ ...UNBOUNDED, maxEvents: 8 })
   t.equal(ring.lastReleased, null)
   const entries: Array<WeakRef<LogEntry>> = []

@@ -25,7 +25,7 @@ t.test('Should fail the stream whose filter throws, and no other', async (t) => 
   await client.until(/id: .*\n\n/)
   await t.resolves(log.append(5))
   await until(client, 5)
-  await t.resolves(log.append(6), 'who appends is told nothing of it')
+  await t.resolves(log.append(6), 'append() does not fail with a reader')
   const line = await logs.until(({ msg }) => msg === 'event stream failed')
   t.match(line, { err: { message: 'mine' }, sse: { reason: 'error' } })
   t.same(await until(good, 6), ['5', '6'])
@@ -103,7 +103,7 @@ t.test('Should use the serializer of the route\'s schema', async (t) => {
   t.same(await until(client, 'text'), ['{"n":1}', 'text'])
 })
 
-t.test('Should let go of a client that leaves, whether it waits, replays or reads nothing', async (t) => {
+t.test('Should release a client that leaves, whether it waits, replays or reads nothing', async (t) => {
   const log = new MemoryEventLog<string>({ from: 'start', maxBytes: 64 * 2 ** 20 })
   let calls = 0
   const filter = (): boolean => { calls++; return true }
@@ -150,7 +150,7 @@ t.test('Should give an EventSource that is cut off again and again all events, e
   for (let n = 0; n < total; n++) {
     await log.append(n)
     if (n % 30 === 7) {
-      // Some are cut off with events on the way, some when all have come, and some before the first.
+      // Some connections are cut with events under way, some when all have arrived, and some before the first.
       if (n % 60 === 7) await sightings.until(({ events }) => events.length > n)
       else await immediate()
       for (const socket of sockets) socket.destroy()

@@ -12,7 +12,7 @@ import { immediate } from '../fixtures/one-route.ts'
 
 t.setTimeout(120_000)
 
-/** What a client does behind each burst of events. */
+/** What a client does after each burst of events. */
 type Move = 'nothing' | 'leave' | 'pause' | 'resume'
 
 interface Run {
@@ -27,7 +27,7 @@ interface Data {
   readonly text: string
 }
 
-/** A client that comes back with the last id that it has seen, and writes down what it gets. */
+/** A client that resumes from the last id that it has received, and records what it gets. */
 class Client extends Waitable {
   /** The numbers of the events; `NaN` for a gap. */
   readonly seen: number[] = []
@@ -48,7 +48,7 @@ class Client extends Waitable {
     const parser = createParser({
       onEvent: ({ event, id, data }) => {
         if (response !== this.#response) return
-        // What has been left behind is not seen.
+        // Events of a response that the client has left are ignored.
         if (id !== undefined) this.#lastEventId = id
         this.seen.push(event === 'gap' ? NaN : (JSON.parse(data) as Data).n)
         this.changed()
@@ -97,7 +97,7 @@ async function run (t: Test, { maxEvents, size, from, bursts }: Run): Promise<vo
   const append = (): Promise<string> => log.append({ data: { n: appended++, text: 'x'.repeat(size) } })
   const clients = Array.from({ length: CLIENTS }, () => new Client(portOf(app)))
   for (const client of clients) await client.connect()
-  // One that all see, so that each has an id to come back with.
+  // All clients get this event, so that each has an id from which it can resume.
   await append()
   await Promise.all(clients.map((client) => client.until(({ seen }) => seen.length > 0)))
   for (const { count, moves } of bursts) {
@@ -116,7 +116,7 @@ async function run (t: Test, { maxEvents, size, from, bursts }: Run): Promise<vo
   await app.close()
 }
 
-/** Each event follows the one before it, or a gap tells that some do not. */
+/** Throws unless each event follows the one before it, or a gap is between the two. */
 function check (seen: readonly number[]): void {
   let last = -1
   for (const [i, n] of seen.entries()) {

@@ -69,7 +69,7 @@ for (const { name, give, expected } of [
   })
 }
 
-t.test('Should tell a client without an id where it is, so that it may be cut off before its first event', async (t) => {
+t.test('Should send a client without an id a bookmark, so that it may lose its connection before its first event', async (t) => {
   const { log, ids } = await logOf()
   const { open } = await serve(t, log)
   const client = await open()
@@ -80,7 +80,7 @@ t.test('Should tell a client without an id where it is, so that it may be cut of
   t.same(await until(await open(ids[4]), 5), ['5'])
 })
 
-t.test('Should tell a client without an id where an empty log begins', async (t) => {
+t.test('Should send a client without an id the bookmark of an empty log', async (t) => {
   const log = new MemoryEventLog()
   const { open } = await serve(t, log)
   const client = await open()
@@ -184,7 +184,7 @@ t.test('Should answer with the error of a promise that after() of the user\'s lo
   }
 })
 
-t.test('Should not ask for the key of what tells a client without an id where it begins', async (t) => {
+t.test('Should not ask for the key of a bookmark', async (t) => {
   const { log } = await logOf()
   const keys: unknown[] = []
   const latest = ({ data }: MessageEvent): unknown => {

@@ -2,13 +2,14 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { launchChromium } from '../fixtures/browser.ts'
 import { ChatPage, Listener, post, postUntilTaken, startChat } from '../fixtures/chat.ts'
+import { noSignals } from '../fixtures/program.ts'
 import { RedisServer } from '../fixtures/redis.ts'
 import { isMissing } from '../fixtures/tool.ts'
 import { waitUntil } from '../fixtures/waits.ts'
 
 t.setTimeout(240_000)
 
-t.test('On Redis', { skip: isMissing('redis-server') }, async (t) => {
+t.test('On Redis', { skip: noSignals || isMissing('redis-server') }, async (t) => {
   const { url: REDIS_URL } = await RedisServer.start(t)
 
   t.test('Should go on in another process, on another port, with the same rooms', async (t) => {

@@ -10,6 +10,7 @@ import { HISTORY } from '../../examples/chat/rooms.ts'
 import type { ChatMessage } from '../../examples/chat/rooms.ts'
 import { closeAtEnd, listen } from '../fixtures/app.ts'
 import { Listener, post, startChat } from '../fixtures/chat.ts'
+import { noSignals } from '../fixtures/program.ts'
 import { freePort } from '../fixtures/redis.ts'
 import { Waitable, fetch, once, within } from '../fixtures/waits.ts'
 
@@ -119,7 +120,7 @@ t.test('Should let go of a reader at once, however quiet the room is', async (t)
   await log('lobby').until(({ readers }) => readers === 0)
 })
 
-t.test('Should end on SIGINT with a stream open', async (t) => {
+t.test('Should end on SIGINT with a stream open', { skip: noSignals }, async (t) => {
   const { address, end } = await startChat(t)
   const listener = await Listener.open(t, address, 'lobby')
   t.strictSame(await end('SIGINT'), { code: 0, stderr: '' })

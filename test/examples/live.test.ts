@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import type { Page } from 'playwright-core'
 import { eventsOf } from '../fixtures/app.ts'
 import { launchChromium } from '../fixtures/browser.ts'
-import { startProgram } from '../fixtures/program.ts'
+import { noSignals, startProgram } from '../fixtures/program.ts'
 import type { Program } from '../fixtures/program.ts'
 import { isMissing } from '../fixtures/tool.ts'
 import { fetch, once } from '../fixtures/waits.ts'
@@ -43,7 +43,7 @@ t.test('Should stream ticks, and go on after the last one that a client has seen
   t.match(first, ['1', '42', '8'].map((id) => ({ id, event: undefined, data: '{"hello":"world"}' })))
 })
 
-t.test('Should stream the same measurements to all who watch, and end on SIGTERM', async (t) => {
+t.test('Should stream the same measurements to all who watch, and end on SIGTERM', { skip: noSignals }, async (t) => {
   const { address, end } = await startExample(t)
   const streams = [await follow(t, `${address}/vitals`), await follow(t, `${address}/vitals`)]
   const [one, other] = await Promise.all(streams.map(async (stream) => (await stream.next()).value))
@@ -121,7 +121,7 @@ t.test('In Chromium', { skip: isMissing('chromium') }, async (t) => {
     await page.locator('#streams', { hasText: /^2$/ }).waitFor()
   })
 
-  t.test('Should end on SIGINT with the page open, which then waits for it to come back', async (t) => {
+  t.test('Should end on SIGINT with the page open, which then waits for it to come back', { skip: noSignals }, async (t) => {
     t.same(complaints, [])
     const start = performance.now()
     const { code, stderr } = await end('SIGINT')

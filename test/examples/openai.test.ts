@@ -9,7 +9,7 @@ import { build } from '../../examples/openai/app.ts'
 import { createModel, tokenize } from '../../examples/openai/model.ts'
 import type { Model } from '../../examples/openai/model.ts'
 import { closeAtEnd, eventsOf, listen } from '../fixtures/app.ts'
-import { startProgram } from '../fixtures/program.ts'
+import { noSignals, startProgram } from '../fixtures/program.ts'
 import { deferred, fetch, within } from '../fixtures/waits.ts'
 
 const messages = [{ role: 'user' as const, content: 'Tell me a story' }]
@@ -265,7 +265,7 @@ t.test('Should be in time with a stream whose first token is not', async (t) => 
   t.equal(endless.generated, 0)
 })
 
-t.test('Should run as a program, and end on SIGINT with a stream open', async (t) => {
+t.test('Should run as a program, and end on SIGINT with a stream open', { skip: noSignals }, async (t) => {
   const { address, end } = await startProgram(
     t, 'openai/server.js', /^Chat completions at http:\/\/localhost:(\d+)\/v1\n$/)
   const client = new OpenAI({ baseURL: `${address}/v1`, apiKey: 'none', maxRetries: 0 })

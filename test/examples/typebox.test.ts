@@ -3,14 +3,14 @@ import { EventSource } from 'eventsource'
 import t from 'tap'
 import type { Test } from 'tap'
 import { EventSourceLog, observe } from '../fixtures/event-source.ts'
-import { startProgram } from '../fixtures/program.ts'
+import { noSignals, startProgram } from '../fixtures/program.ts'
 import { fetch } from '../fixtures/waits.ts'
 
 const start = (t: Test) => startProgram(t, 'typebox.js',
   /^Trades at http:\/\/localhost:(\d+)\/trades, described at http:\/\/localhost:\1\/openapi.json\n$/)
 
 t.test('Should send what the schema declares, and nothing else', async (t) => {
-  const { address, end } = await start(t)
+  const { address } = await start(t)
   const source = new EventSource(`${address}/trades?symbol=BBB`)
   t.teardown(() => source.close())
   const fired = new EventSourceLog()
@@ -22,8 +22,14 @@ t.test('Should send what the schema declares, and nothing else', async (t) => {
   ])
   t.notMatch(JSON.stringify(fired.all), /account/)
   t.strictSame(fired.all.filter(({ data }) => data !== undefined).map(({ lastEventId }) => lastEventId), ['2', '4'])
+})
 
+t.test('Should end on SIGINT with a stream open', { skip: noSignals }, async (t) => {
+  const { address, end } = await start(t)
+  const response = await fetch(`${address}/trades?symbol=BBB`)
+  t.equal(response.status, 200)
   t.strictSame(await end('SIGINT'), { code: 0, stderr: '' })
+  await response.body?.cancel().catch(() => {})
 })
 
 t.test('Should refuse what the schema does not allow, before the stream', async (t) => {

@@ -1,29 +1,29 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { IMPORTS, PRINTED, REQUIRES, programOf, runProgram, unpack, write } from '../fixtures/packed.ts'
+import { installPackedAlone } from '../fixtures/packed-package.ts'
+import { IMPORTS, PRINTED, PROGRAM, REQUIRES, runFile, write } from '../fixtures/packed-program.ts'
 
-const folder = await unpack(t)
+const folder = await installPackedAlone(t)
 
-t.test('Should run in a program that imports the packed package', async (t) => {
-  t.match(await runProgram(await write(folder, 'import.mjs', programOf(IMPORTS))), PRINTED)
+t.test('Should run in a program that imports it', async (t) => {
+  t.match(await runFile(await write(folder, 'import.mjs', IMPORTS + PROGRAM)), PRINTED)
 })
 
-t.test('Should run in a program that requires the packed package', async (t) => {
-  t.match(await runProgram(await write(folder, 'require.cjs', programOf(REQUIRES))), PRINTED)
+t.test('Should run in a program that requires it', async (t) => {
+  t.match(await runFile(await write(folder, 'require.cjs', REQUIRES + PROGRAM)), PRINTED)
 })
 
-t.test('Should run in a program that imports it later', async (t) => {
-  const path = await write(folder, 'later.cjs', `${REQUIRES[0]}
-    import('fastify-rxjs-sse').then(async (module) => {
-      const app = Fastify()
-      await app.register(module)
-      console.log(Object.keys(module).toSorted().join(), module.default === module.plugin, app.sse.size)
+t.test('Should export the same to import() and to require()', async (t) => {
+  const path = await write(folder, 'both.cjs', `
+    import('fastify-rxjs-sse').then((module) => {
+      const required = require('fastify-rxjs-sse')
+      console.log(Object.keys(module).toSorted().join(), module.default === required.default, module.default === module.plugin)
     })`)
-  t.equal(await runProgram(path), 'MemoryEventLog,default,plugin,sseTransformObject true 0\n')
+  t.equal(await runFile(path), 'MemoryEventLog,default,plugin,sseTransformObject true true\n')
 })
 
-t.test('Should hold what is needed, and nothing of the tests and the examples', async (t) => {
+t.test('Should hold what was built and its sources, and nothing of the tests and the examples', async (t) => {
   const home = join(folder, 'node_modules/fastify-rxjs-sse')
   t.same((await readdir(home)).toSorted(),
     ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'index.ts', 'lib', 'package.json', 'types'])

@@ -9,7 +9,7 @@ import { deferred, immediate } from '../fixtures/one-route.ts'
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => unknown
 
-/** A handler as JavaScript may write it: what it returns is not checked. */
+/** Adds a route with a handler of JavaScript, whose result no compiler checks. */
 function add (app: FastifyInstance, url: string, handler: Handler): void {
   app.get(url, { sse: true }, handler as () => never)
 }
@@ -156,7 +156,7 @@ t.test('Should answer what the handler throws or rejects with, as Fastify does',
   }
 })
 
-t.test('Should let go of a stream that it cannot send', async (t) => {
+t.test('Should destroy a stream that it cannot send', async (t) => {
   const app = await buildApp(t)
   const objects: Readable[] = []
   app.get('/bytes', { sse: true }, (() => keep(Readable.from([Buffer.from('a')], { objectMode: false }))) as () => never)
@@ -175,7 +175,7 @@ t.test('Should let go of a stream that it cannot send', async (t) => {
   }
 })
 
-t.test('Should let go of what a handler resolves to after its timeout', async (t) => {
+t.test('Should cancel the source that a handler resolves to after its timeout', async (t) => {
   const logs = new Logs()
   const app = await buildApp(t, {}, { logger: logs.logger })
   const readable = Readable.from([1])

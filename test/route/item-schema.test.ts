@@ -8,6 +8,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { Type } from 'typebox'
 import sse, { sseTransformObject } from '../../index.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 const V32: FastifyDynamicSwaggerOptions['openapi'] & {} = { openapi: '3.2.0' }
 
@@ -25,7 +28,7 @@ async function start (t: Test, options: FastifyDynamicSwaggerOptions, add: Add):
   return app
 }
 
-/** The document as it is sent, which is valid. */
+/** Gives the document as it is sent, and checks that it is valid. */
 async function documentOf (t: Test, options: FastifyDynamicSwaggerOptions, add: Add) {
   const document = JSON.parse(JSON.stringify((await start(t, options, add)).swagger()))
   const { valid, errors } = await new Validator().validate(structuredClone(document))
@@ -53,14 +56,14 @@ function json (contentSchema: unknown): object {
 
 const either = (schema: unknown) => ({ anyOf: [{ type: 'string' }, json(schema)] })
 
-/** A document with one route, whose response has that media type object. */
+/** Makes a document with one route, whose response has that media type object. */
 function documentWith (media: object) {
   return {
     openapi: '3.3.0', paths: { '/': { get: { responses: { 200: { content: { 'text/event-stream': media } } } } } }
   }
 }
 
-/** What becomes of a document. */
+/** Gives what sseTransformObject() makes of a document. */
 function transform (document: unknown): unknown {
   return sseTransformObject(() => document)()
 }
@@ -71,7 +74,7 @@ const name = { $ref: '#/components/schemas/def-1' }
 const number = { type: 'number' }
 const string = { type: 'string' }
 
-/** Schemas of `data`, and what an event then has. */
+/** Schemas of `data`, each with the schema that the `data` of an event then has. */
 const CASES: ReadonlyArray<readonly [what: string, schema: object, data: object]> = [
   ['an object', TICK, json(TICK)],
   ['a shared object', { $ref: 'tick#' }, json(shared)],

@@ -14,7 +14,7 @@ const WELCOME = [
   'text/html, */*;q=0.01', 'text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2', 'application/json,\ttext/*;q=0.001',
   'text/*;q=0, text/event-stream', '*/*;q=0, text/*', '*/*;q=0,text/event-stream;q=0.5', 'text/event-stream;q=1.000',
   'text/event-stream;q=0, text/event-stream', 'text/event-stream;q=0, text/event-stream;charset=utf-8',
-  // What is no weight weighs nothing in, and what is no range says nothing.
+  // A parameter that is no weight counts for nothing, and a member that is no range is ignored.
   'text/event-stream;q=', 'text/event-stream;q=none', 'text/event-stream;q', 'text/event-stream;q=.', 'text/event-stream;;',
   'nonsense', 'nonsense;q=0, /, text/, /event-stream', 'a/b/c', ';q=0', '"', '"unclosed, text/html', '\\',
   'application/json;x="a, b;q=0", */*', 'application/json;x="\\"", text/event-stream'

@@ -13,7 +13,7 @@ const TEXT = { schema: { type: 'string' } }
 const STREAM = { description: 'Server-sent events', content: { 'text/event-stream': TEXT } }
 const ERROR = { type: 'object', properties: { error: { type: 'string' } } }
 
-/** A response that refers to the first shared schema. */
+/** Makes a response whose schema is a reference to the first shared schema. */
 function shared (type: string): object {
   return { description: 'Default Response', content: { [type]: { schema: { $ref: '#/components/schemas/def-0' } } } }
 }
@@ -36,7 +36,7 @@ const VERSIONS: Readonly<Record<string, FastifyDynamicSwaggerOptions>> = {
   'Swagger 2.0': { swagger: {} }
 }
 
-/** The document of an application, which is valid. */
+/** Gives the document of an application, and checks that it is valid. */
 async function documentOf (
   t: Test, options: FastifyDynamicSwaggerOptions, add: (app: FastifyInstance) => unknown, isSwaggerFirst = true
 ): Promise<Document> {

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { buildApp, listen, parse } from '../fixtures/app.ts'
 
-/** A schema, and an arbitrary of the values that fit it. */
+/** A schema, with an arbitrary for the values that fit it. */
 interface Fit {
   readonly schema: object
   readonly value: fc.Arbitrary<unknown>
@@ -30,7 +30,7 @@ const LEAVES: readonly Fit[] = [
 // that after JSON.parse('{"x":1,"\\\\":1}') the name in '{"x":1,"\\"":1}' comes out as `\`.
 const NAME = fc.oneof(fc.constantFrom('a', 'b', 'name', 'a-b', 'ä', '"', 'a"', 'a\\b', '0', 'a.b', "it's"), fc.stringMatching(/^[a-z]\w{0,5}$/))
 
-/** Schemas of objects and arrays, one in another. */
+/** Makes schemas of objects and arrays that are nested in each other. */
 const { object } = fc.letrec<{ fit: Fit, object: Fit, array: Fit }>((tie) => ({
   fit: fc.oneof({ maxDepth: 3, depthSize: 'small' }, fc.constantFrom(...LEAVES), tie('object'), tie('array')),
   array: tie('fit').map(({ schema, value }) => ({ schema: { type: 'array', items: schema }, value: fc.array(value, { maxLength: 4 }) })),
@@ -54,7 +54,7 @@ const CASES = object.chain(({ schema, value }) => fc.record({
   values: fc.array(value.filter((given) => given !== null), { minLength: 1, maxLength: 5 })
 }))
 
-/** The names that no schema declares. */
+/** Names of members that no schema declares. */
 const SECRET = 'passwordHash'
 
 async function buildStream (t: Test, schema: object, values: readonly unknown[]): Promise<FastifyInstance> {

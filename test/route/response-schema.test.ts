@@ -11,7 +11,7 @@ const user = { name: 'ada', passwordHash: 'secret' }
 
 type Content = Readonly<Record<string, { readonly schema: object }>>
 
-/** A response schema with one content. */
+/** Makes a response schema with one media type. */
 function response (status: string, type = 'text/event-stream', schema: object = USER) {
   return { [status]: { description: 'events', content: { [type]: { schema } } as Content } }
 }
@@ -82,7 +82,7 @@ t.test('Should take the schema of the status that the reply has', async (t) => {
     return of({ data: user })
   })
   const url = await listen(app)
-  // Twice, as what was found is kept.
+  // The second request gets the options that were made for the first.
   for (const _time of [1, 2]) {
     t.same(await datasAt(`${url}/200`), ['{"name":"ada"}'])
     t.same(await datasAt(`${url}/202`), ['{"passwordHash":"secret"}'])

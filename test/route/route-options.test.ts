@@ -9,7 +9,7 @@ import type { SseCloseReason } from '../../index.ts'
 import { Probe, buildApp, listen } from '../fixtures/app.ts'
 import { Logs } from '../fixtures/logs.ts'
 
-/** Adds a route as JavaScript may. */
+/** Adds a route with options that no compiler checks. */
 function add (app: FastifyInstance, url: string, sse: unknown, handler: unknown = () => of('a')): void {
   app.get(url, { sse: sse as true }, handler as () => never)
 }

@@ -12,7 +12,7 @@ import { INPUTS } from '../fixtures/inputs.ts'
 
 const TWO = ':\n\ndata: 1\n\ndata: 2\n\n'
 
-/** The least that a promise of another library has. */
+/** Makes a promise of another library, which has a method then() and nothing else. */
 function thenable (then: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void): never {
   return { then } as never // oxlint-disable-line unicorn/no-thenable -- that is what it is to be
 }

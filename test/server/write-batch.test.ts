@@ -1,6 +1,9 @@
 import t from 'tap'
 import { Frame } from '../../lib/wire/frame.ts'
 import { WriteBatch } from '../../lib/server/write-batch.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
+
+limitEachTest()
 
 t.test('Should flush when the microtasks have run, and those that they queued', async (t) => {
   const batch = new WriteBatch()

@@ -34,6 +34,7 @@ async function runInNamespace (mode: string, stallTimeout: number, milliseconds:
 
 /** For `skip`: the reason where no network namespace can be made. */
 async function cannotUnshare (): Promise<string | false> {
+  if (process.platform !== 'linux') return 'network namespaces are of Linux alone'
   const missing = isMissing('unshare') || isMissing('ip')
   if (missing !== false) return missing
   try {

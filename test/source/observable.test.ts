@@ -15,7 +15,7 @@ interface AnyObserver {
   readonly closed?: boolean
 }
 
-/** An Observable of another library, with the interop method of that name. */
+/** Makes an Observable of another library, whose interop method has that name. */
 function interop (key: PropertyKey, start: (observer: AnyObserver) => unknown): object {
   return { [key]: () => ({ subscribe: start }) }
 }
@@ -25,7 +25,7 @@ function emitOne (observer: AnyObserver): void {
   observer.complete()
 }
 
-/** Has `Symbol.observable` for as long as the test takes, as if a polyfill of it came after RxJS. */
+/** Defines `Symbol.observable` until the test ends, as a polyfill does that is loaded after RxJS. */
 function defineSymbol (t: Test): symbol {
   const symbol = Symbol('observable')
   Object.defineProperty(Symbol, 'observable', { value: symbol, configurable: true })
@@ -33,7 +33,7 @@ function defineSymbol (t: Test): symbol {
   return symbol
 }
 
-/** Subscribes to a source, and gives its subscription. */
+/** Subscribes to a source; gives the subscription and the errors that come. */
 function open (source: unknown, onNext: (value: unknown, subscription: SourceSubscription) => void = () => {}) {
   const given: { subscription: SourceSubscription | null, errors: unknown[] } = { subscription: null, errors: [] }
   subscribe(source, {} as SseContext, {
@@ -122,7 +122,7 @@ t.test('Should let a synchronous Observable see that its stream has ended', asyn
   })
   open(source, (value, subscription) => { if (value === 3) subscription.unsubscribe() })
   t.same([emitted, unsubscribed], [3, 1])
-  // The same through operators, which are subscribers of their own.
+  // Operators have subscribers of their own, which have to end as well.
   emitted = 0
   open(source.pipe(mergeMap((value) => of(value)), finalize(() => { unsubscribed++ })), (value, subscription) => {
     if (value === 3) subscription.unsubscribe()

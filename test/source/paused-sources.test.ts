@@ -2,51 +2,51 @@ import t from 'tap'
 import { PausedSources } from '../../lib/source/paused-sources.ts'
 import { Clock } from '../fixtures/clock.ts'
 
-t.test('Should resume those that were added in the next turn, in the order in which they came', async (t) => {
+t.test('Should continue sources with the next setImmediate, in the order in which they were added', async (t) => {
   const clock = new Clock(t)
   const paused = new PausedSources()
-  const resumed: number[] = []
-  for (const n of [1, 2, 3]) paused.add({ continue: () => resumed.push(n) })
-  t.same(resumed, [])
+  const continued: number[] = []
+  for (const n of [1, 2, 3]) paused.add({ continue: () => continued.push(n) })
+  t.same(continued, [])
   clock.turn()
-  t.same(resumed, [1, 2, 3])
+  t.same(continued, [1, 2, 3])
   t.equal(clock.turn(), false)
 })
 
-t.test('Should resume in a later turn those that come while others are resumed', async (t) => {
+t.test('Should continue in a later turn of the event loop a source that is added while others are continued', async (t) => {
   const clock = new Clock(t)
   const paused = new PausedSources()
-  const resumed: string[] = []
+  const continued: string[] = []
   paused.add({
     continue () {
-      resumed.push('first')
-      paused.add({ continue: () => resumed.push('second') })
+      continued.push('first')
+      paused.add({ continue: () => continued.push('second') })
     }
   })
   clock.turn()
-  t.same(resumed, ['first'])
+  t.same(continued, ['first'])
   clock.turn()
-  t.same(resumed, ['first', 'second'])
+  t.same(continued, ['first', 'second'])
   t.equal(clock.turn(), false)
 })
 
-t.test('Should resume a hundred in one turn, and leave the event loop to others before the next', async (t) => {
+t.test('Should continue a hundred sources at most before the event loop gets to other work', async (t) => {
   const clock = new Clock(t)
   const paused = new PausedSources()
-  const resumed: number[] = []
+  const continued: number[] = []
   for (let n = 0; n < 250; n++) {
     paused.add({
       continue () {
-        resumed.push(n)
-        if (n === 0) paused.add({ continue: () => resumed.push(250) })
+        continued.push(n)
+        if (n === 0) paused.add({ continue: () => continued.push(250) })
       }
     })
   }
   const counts = [1, 2, 3].map(() => {
     clock.turn()
-    return resumed.length
+    return continued.length
   })
   t.same(counts, [100, 200, 251])
-  t.same(resumed, Array.from({ length: 251 }, (_item, n) => n))
+  t.same(continued, Array.from({ length: 251 }, (_item, n) => n))
   t.equal(clock.turn(), false)
 })

@@ -19,7 +19,7 @@ interface PlatformObservable {
   subscribe (observer: object, options?: object): void
 }
 
-// The compiler is not to resolve the name: the declarations of this package do not compile.
+// The compiler cannot resolve a name of type `string`: the type declarations of this package do not compile.
 const polyfill: string = 'observable-polyfill/fn'
 const { Observable } = await import(polyfill) as {
   Observable: new (start: (subscriber: PlatformSubscriber) => void) => PlatformObservable
@@ -32,7 +32,7 @@ function of (...values: unknown[]): PlatformObservable {
   })
 }
 
-/** An Observable of the platform that subscribes to the source of a probe, once for each of its observers. */
+/** Makes an Observable of the platform that subscribes to the source of a probe, once for each observer. */
 function observe (probe: Probe): PlatformObservable {
   return new Observable((subscriber) => {
     const subscription = probe.source.subscribe({
@@ -51,14 +51,14 @@ const ROUTES: Readonly<Record<string, (app: FastifyInstance, source: () => SseSo
   'a factory': (app, source) => app.get('/', (_request, reply) => reply.sse(() => source() as PlatformObservable))
 }
 
-/** A server with one route; `atClose` is how often the probe had been unsubscribed from when `close` had just fired. */
+/** Serves one route; `atClose` is how often the probe had been unsubscribed from when `close` had just fired. */
 async function serve (
   t: Test, addRoute: (app: FastifyInstance, source: () => SseSource) => void, source: () => SseSource, probe = new Probe()
 ) {
   const closings = new Closings()
   const app = await buildApp(t, { onClose: closings.onClose })
   const { promise: atClose, resolve } = deferred<number>()
-  // A hook runs after reply.sse(): what it listens for comes after what the stream listens for.
+  // The hook runs after reply.sse(), so that its listener is called after that of the stream.
   app.addHook('onSend', (_request, reply, payload, done) => {
     reply.raw.once('close', () => resolve(probe.unsubscribed))
     done(null, payload)

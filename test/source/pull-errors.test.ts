@@ -8,7 +8,7 @@ import { Logs } from '../fixtures/logs.ts'
 import { Closings, Reader } from '../fixtures/slow.ts'
 import { deferred, immediate } from '../fixtures/one-route.ts'
 
-/** What no source may ever cause. */
+/** The unhandled rejections, which no source may cause. */
 const unhandled: unknown[] = []
 const remember = (reason: unknown): void => { unhandled.push(reason) }
 process.on('unhandledRejection', remember)
@@ -18,7 +18,7 @@ function teapot (): Error {
   return Object.assign(new Error('short and stout'), { statusCode: 418 })
 }
 
-/** Sources that give so many values, and then fail. */
+/** Makes sources that give that many values, and then fail. */
 const KINDS: Readonly<Record<string, (values: number) => SseSource>> = {
   'an iterator that throws': (values) => ({
     [Symbol.iterator]: () => ({ next: () => values-- > 0 ? { done: false, value: 'value' } : fail() })
@@ -39,7 +39,7 @@ const KINDS: Readonly<Record<string, (values: number) => SseSource>> = {
   }),
   'a stream of objects that is destroyed': (values) => new Readable({
     objectMode: true,
-    // It does not read ahead: what is destroyed forgets what it has read.
+    // The stream must not read ahead: one that is destroyed drops the values in its buffer.
     highWaterMark: 1,
     read () {
       if (values-- > 0) this.push('value')
@@ -54,7 +54,7 @@ const KINDS: Readonly<Record<string, (values: number) => SseSource>> = {
   }, { highWaterMark: 0 })
 }
 
-/** Sources that have nothing but their failure. */
+/** Makes sources that fail before their first value. */
 const AT_ONCE: Readonly<Record<string, () => SseSource>> = {
   'a rejected promise': () => Promise.reject<never>(teapot()),
   'a factory that throws': () => fail,
@@ -148,7 +148,7 @@ t.test('Should not heed what a promise or a source gives or fails with when the 
   }
 })
 
-t.test('Should log what a source says to being let go of, and nothing else', async (t) => {
+t.test('Should log what a source throws when it is released, and nothing else', async (t) => {
   const waiting = new Promise<never>(() => {})
   const makes: Readonly<Record<string, () => SseSource>> = {
     'return() throws': () => asyncIterable({ next: () => waiting, return: fail }),
@@ -196,7 +196,7 @@ t.test('Should handle the rejection of a promise for a client that has left', as
   t.equal(app.sse.size, 0)
 })
 
-t.test('Should end the stream of a value that cannot be written, and let go of its source', async (t) => {
+t.test('Should end the stream of a value that cannot be written, and release its source', async (t) => {
   let released = 0
   const { closings, port } = await serve(t, () => (async function * () {
     try {

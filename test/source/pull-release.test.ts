@@ -11,16 +11,16 @@ import { deferred, immediate } from '../fixtures/one-route.ts'
 
 const VALUE = 'x'.repeat(2 ** 15)
 
-/** What was done to a source. */
+/** Counts what is done to a source. */
 class Watch {
   asked = 0
-  /** How often it was let go of. */
+  /** How often the source was released. */
   released = 0
-  /** As it was in the turn in which `close` fired. */
+  /** The value of `released` in the turn of the event loop in which the response emitted `close`. */
   atClose: number | null = null
 }
 
-/** Sources without end; all say when they are let go of. */
+/** Makes endless sources that count their releases. */
 const KINDS: Readonly<Record<string, (watch: Watch) => SseSource>> = {
   'a generator': (watch) => (function * () {
     try {
@@ -98,7 +98,7 @@ function asyncIterable (iterator: AsyncIterator<string>): AsyncIterable<string> 
   return { [Symbol.asyncIterator]: () => iterator }
 }
 
-/** Streams to one client, up to where nothing more is asked for. */
+/** Streams to one client, until the source is asked for no more values. */
 async function stream (t: Test, make: (watch: Watch) => SseSource, options: SseOptions = {}) {
   const watch = new Watch()
   const closings = new Closings()
@@ -118,7 +118,7 @@ async function stream (t: Test, make: (watch: Watch) => SseSource, options: SseO
   return { app, watch, closings, client }
 }
 
-/** What a turn still does: an async generator runs its `finally` from a microtask. */
+/** Lets microtasks run: an async generator runs its `finally` in one. */
 async function microtasks (): Promise<void> {
   for (let i = 0; i < 5; i++) await Promise.resolve()
 }
@@ -131,7 +131,7 @@ async function settle (watch: Watch): Promise<void> {
 }
 
 for (const [name, make] of Object.entries(KINDS)) {
-  t.test(`Should let go of ${name} in the turn in which the client leaves, and never read it again`, async (t) => {
+  t.test(`Should release ${name} in the turn in which the client leaves, and never read it again`, async (t) => {
     const { app, watch, closings, client } = await stream(t, make)
     const { asked } = watch
     t.equal(watch.released, 0)
@@ -141,7 +141,7 @@ for (const [name, make] of Object.entries(KINDS)) {
     t.same([watch.atClose, watch.released, watch.asked, app.sse.size], [1, 1, asked, 0])
   })
 
-  t.test(`Should let go of ${name} in the turn in which its stream is aborted`, async (t) => {
+  t.test(`Should release ${name} in the turn in which its stream is aborted`, async (t) => {
     const controller = new AbortController()
     const { watch, closings, client } = await stream(t, make, { signal: controller.signal })
     const { asked } = watch
@@ -216,7 +216,7 @@ function fail (): never {
   throw new Error('no such kind')
 }
 
-t.test('Should let go of a source that nobody will read', async (t) => {
+t.test('Should cancel an eager source that nobody will read', async (t) => {
   const app = await buildApp(t)
   const watch = new Watch()
   let make = KINDS['a generator'] ?? fail
@@ -254,7 +254,7 @@ t.test('Should let go of a source that nobody will read', async (t) => {
         watch.asked = watch.released = 0
         await request()
         await settle(watch)
-        // A stream of the web's own asks for its first value by itself.
+        // A stream of the web pulls its first value by itself.
         const asked = name === 'a web stream' ? Math.min(watch.asked, 1) : 0
         t.same([watch.released, watch.asked], [releases, asked], `${promised ? 'a promise of ' : ''}${name}: ${what}`)
       }

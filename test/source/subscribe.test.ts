@@ -8,7 +8,7 @@ import { Probe } from '../fixtures/app.ts'
 import { INPUTS } from '../fixtures/inputs.ts'
 import { Recorder, context } from '../fixtures/recorder.ts'
 
-/** What `await` takes for a promise. */
+/** Makes a thenable, for which `await` waits as for a promise. */
 function thenable (then: (resolve: (value: unknown) => void) => unknown): object {
   return { then } // oxlint-disable-line unicorn/no-thenable -- that is what it is to be
 }
@@ -59,7 +59,7 @@ t.test('Should take any object with a then for a promise', async (t) => {
   t.same(await new Recorder(() => thenable((resolve) => Promise.resolve(of(1)).then(resolve))).ended, ['next 1', 'complete'])
 })
 
-t.test('Should let go of what a thenable gave, whatever its then returns', async (t) => {
+t.test('Should unsubscribe from what a thenable gave, whatever its then returns', async (t) => {
   const probe = new Probe()
   const recorder = new Recorder(thenable((resolve) => { resolve(probe.source) }))
   await probe.until(({ subscribed }) => subscribed === 1)
@@ -180,7 +180,7 @@ t.test('Should be silent about a promise that is rejected after the client has l
   t.same(recorder.events, [])
 })
 
-t.test('Should let go of a promised source that ends its stream while it is being subscribed to', async (t) => {
+t.test('Should unsubscribe from a promised source that ends its stream while it is being subscribed to', async (t) => {
   let unsubscribed = 0
   const recorder = new Recorder(Promise.resolve(new Observable((subscriber) => {
     subscriber.next('bad')

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { TeardownList } from '../../lib/source/teardown.ts'
 
-/** A subscription as RxJS makes them. */
+/** A subscription, by what RxJS's can do. */
 class Subscription {
   closed = false
   unsubscribe (): void {
@@ -18,7 +18,7 @@ t.test('Should run every teardown, in order, once the first has run', async (t) 
   t.same(ran, ['a', 'b', 'c'])
 })
 
-/** Runs three teardowns of which some throw: tells which ran, and what was thrown. */
+/** Runs three teardowns, of which some throw; gives which ran, and what was thrown. */
 function runFailing (...failing: string[]): { ran: string[], error: unknown } {
   const ran: string[] = []
   const teardowns = new TeardownList()

@@ -9,6 +9,7 @@ import { Probe, buildApp, listen, portOf } from '../fixtures/app.ts'
 import { Clock } from '../fixtures/clock.ts'
 import { Http2Client, buildHttp2App, openSession } from '../fixtures/http2.ts'
 import { LEVEL, Logs } from '../fixtures/logs.ts'
+import { noSignals } from '../fixtures/program.ts'
 import { Closings, Reader, fillKernel, stall } from '../fixtures/slow.ts'
 import { immediate, once } from '../fixtures/waits.ts'
 
@@ -52,7 +53,7 @@ t.test('Should take a single byte for progress', (t) => {
   t.end()
 })
 
-t.test('Should drop the connection of a process that was stopped', async (t) => {
+t.test('Should drop the connection of a process that was stopped', { skip: noSignals }, async (t) => {
   const { app, url, probe, closings, logs } = await serve(t)
   const peer = fork(fileURLToPath(new URL('../fixtures/peer.js', import.meta.url)), [url], { execArgv: [] })
   t.teardown(() => peer.kill('SIGKILL'))

@@ -1,6 +1,8 @@
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { SseCloseReason, SseSummary } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
+import { Logs } from '../fixtures/logs.ts'
 import { bodyOf } from '../fixtures/one-route.ts'
 import { once, waitUntil } from '../fixtures/waits.ts'
 
@@ -99,3 +101,37 @@ t.test('Should count heartbeats as bytes, and not as events', async (t) => {
   t.match(summaries, [{ reason: 'complete', events: 0, bytes: body.length }])
   client.socket.destroy()
 })
+
+t.test('Should run a lazy thenable that a callback returns, as those of Prisma and knex are', async (t) => {
+  const ran: string[] = []
+  class Lazy {
+    readonly #name: string
+
+    constructor (name: string) {
+      this.#name = name
+    }
+
+    // oxlint-disable-next-line unicorn/no-thenable -- that it is one is the subject
+    then (resolve: () => void): void {
+      ran.push(this.#name)
+      resolve()
+    }
+  }
+  const app = await buildApp(t, { onOpen: () => new Lazy('onOpen') as unknown as void, onClose: () => new Lazy('onClose') as unknown as void })
+  app.get('/', (_request, reply) => reply.sse(['a']))
+  await app.inject('/')
+  await waitUntil(() => ran.length === 2)
+  t.same(ran, ['onOpen', 'onClose'])
+})
+
+t.test('Should log what a promise of another realm rejects with, and end that stream alone', async (t) => {
+  const logs = new Logs()
+  const app = await buildApp(t, {}, { logger: logs.logger })
+  app.get('/', (_request, reply) => reply.sse(['a'], { onClose: rejectElsewhere }))
+  t.equal((await app.inject('/')).statusCode, 200)
+  t.match(await logs.until(({ msg }) => msg === 'onClose of an event stream threw'), { err: { message: 'of another realm' } })
+})
+
+function rejectElsewhere (): void {
+  return runInNewContext('Promise.reject(new Error("of another realm"))') as undefined
+}

@@ -9,7 +9,7 @@ import type {
 import { expectType } from './expect.ts'
 import type { Equal } from './expect.ts'
 
-/** Checked by the compiler; never run. */
+/** Checks the plugin, its options and `lastEventId`. The compiler checks this file; nothing of it ever runs. */
 export async function checks (): Promise<void> {
   const app = Fastify()
   await app.register(sse)
@@ -30,7 +30,7 @@ export async function checks (): Promise<void> {
   })
 }
 
-/** What may be a source. */
+/** Checks what can be a source, and what cannot. */
 export function sources (reply: FastifyReply): void {
   const message: MessageEvent<{ a: number }> = { data: { a: 1 }, id: 1, type: 'tick', retry: 1000, comment: 'c' }
   reply.sse(of(message))
@@ -69,7 +69,7 @@ export function sources (reply: FastifyReply): void {
   reply.sse(() => {})
 }
 
-/** What options take. */
+/** Checks which values the options of a stream accept. */
 export function options (reply: FastifyReply): void {
   const given: SseOptions = {
     heartbeat: { interval: 1000, message: { type: 'ping', data: null } },

@@ -11,7 +11,7 @@ interface Chat {
   readonly text: string
 }
 
-/** What a log takes. Checked by the compiler; never run. */
+/** Checks what can be appended to a log. The compiler checks this file; nothing of it ever runs. */
 export async function appends (log: MemoryEventLog<Chat>): Promise<void> {
   const id = await log.append({ data: { room: 'a', text: 'hello' }, type: 'chat', retry: 1000, comment: 'c' })
   expectType<Equal<typeof id, string>>()
@@ -29,7 +29,7 @@ export async function appends (log: MemoryEventLog<Chat>): Promise<void> {
   await any.append(undefined)
 }
 
-/** What a log gives. */
+/** Checks the types of what is read from a log. */
 export async function reads (log: EventLog<Chat>, memory: MemoryEventLog<Chat>): Promise<void> {
   for await (const { data, id } of log.after()) {
     expectType<Equal<typeof data, Chat | undefined>>()
@@ -57,7 +57,7 @@ export async function reads (log: EventLog<Chat>, memory: MemoryEventLog<Chat>):
   memory.after('id', { map: ({ data }) => ({ room: data?.room }) })
 }
 
-/** A log is a source. */
+/** Checks that a log is a source, of messages of its own type alone. */
 export function sources (reply: FastifyReply, log: MemoryEventLog<Chat>, any: EventLog<Chat>): void {
   reply.sse(log)
   reply.sse(any)
@@ -78,7 +78,7 @@ export function sources (reply: FastifyReply, log: MemoryEventLog<Chat>, any: Ev
   reply.sse({ after: () => log.after() })
 }
 
-/** What a log is made with. */
+/** Checks which values the options of a log accept. */
 export function options (): void {
   const given: EventLogOptions = {
     maxEvents: 100,

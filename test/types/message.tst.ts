@@ -1,16 +1,16 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { from, interval, map, merge, of, Subject } from 'rxjs'
 import type { Observable } from 'rxjs'
-import type { MessageEvent, SseEvents, SseSource, SseValue } from '../../index.ts'
+import type { EventLog, MessageEvent, SseEvents, SseSource, SseValue } from '../../index.ts'
 import { expectType } from './expect.ts'
 import type { Equal } from './expect.ts'
 
 interface Tick { price: number }
 interface Trade { price: number, quantity: number }
-/** Data that has names of a message's fields. */
+/** A type of `data` with members that are called like fields of a message. */
 interface Row { id: number, type: string, data: string }
 
-/** NestJS's. */
+/** A message of NestJS. */
 declare const nestMessage: { data: string | object, id?: string, type?: string, retry?: number }
 
 type Market = SseEvents<{ tick: Tick, trade: Trade, note: string, message: { text: string }, reset: undefined }>
@@ -70,7 +70,41 @@ export function events (market: Market): void {
   all.push('text')
 }
 
-/** `reply.sse<T>()`, where T is the type of `data`. */
+/** Checks that `event` for `type`, the commonest slip, does not compile. */
+export function slips (reply: FastifyReply, app: FastifyInstance, log: EventLog): void {
+  // @ts-expect-error: the name of an event is its type
+  void ({ event: 'tick' } satisfies MessageEvent)
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of({ event: 'tick', data: 1 }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse<Tick>(of({ event: 'tick', data: { price: 1 } }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(merge(of({ data: 1 }), interval(1).pipe(map((data) => ({ event: 'tick', data })))))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse([{ event: 'tick', data: 1 }])
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(async function * () { yield { event: 'tick', data: 1 } })
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(async () => of({ event: 'tick', data: 1 }))
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of(1), { heartbeat: { interval: 1000, message: { event: 'ping', data: null } } })
+  // @ts-expect-error: the name of an event is its type
+  reply.sse(of(1), { onError: () => ({ event: 'failed', data: null }) })
+  // @ts-expect-error: the name of an event is its type
+  app.get<{ Reply: SseSource<Tick> }>('/', { sse: true }, () => of({ event: 'tick', data: { price: 1 } }))
+  // @ts-expect-error: the name of an event is its type
+  void log.append({ event: 'tick', data: 1 })
+
+  reply.sse(of({ data: { event: 'tick' } }))
+  reply.sse<{ event: string }>(of({ type: 'tick', data: { event: 'tick' } }))
+  reply.sse<Message>(of({ data: 1, id: 1, type: 'tick', retry: 1, comment: 'a' }))
+  expectType<Equal<SseValue<Message>, Message>>()
+}
+
+/** A type of messages that a user has declared, without a member `event`. */
+interface Message { data: number, id: number, type: string, retry: number, comment: string }
+
+/** Checks `reply.sse<T>()`, where `T` is the type of `data`. */
 export function data (reply: FastifyReply, ticks: Observable<Tick>, rows: Observable<Row>): void {
   reply.sse<Tick>(ticks.pipe(map((tick) => ({ data: tick, type: 'tick', id: 1 }))))
   reply.sse<Tick>(merge(ticks.pipe(map((data) => ({ data }))), of({ retry: 1 }, { comment: 'a' })))
@@ -103,7 +137,7 @@ export function data (reply: FastifyReply, ticks: Observable<Tick>, rows: Observ
   reply.sse<Tick>(Promise.resolve(of({ data: 'text' })))
 }
 
-/** `reply.sse<T>()`, where T is the type of the messages. */
+/** Checks `reply.sse<T>()`, where `T` is the type of the messages. */
 export function named (reply: FastifyReply, ticks: Observable<Tick>, trades: Observable<Trade>): void {
   reply.sse<Market>(ticks.pipe(map((tick) => ({ type: 'tick', data: tick }))))
   reply.sse<Market>(merge(

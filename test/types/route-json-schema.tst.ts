@@ -29,7 +29,7 @@ export function checked (app = Fastify().withTypeProvider<JsonSchemaToTsProvider
   app.get('/', { sse: true, schema }, async function * ({ query }) {
     yield { data: { price: query.symbol.length, symbol: 'A' as const } }
   })
-  // A schema in place needs no `as const`.
+  // A schema that is written in the options needs no `as const`.
   app.get('/', {
     sse: { retry: 1000 },
     schema: {

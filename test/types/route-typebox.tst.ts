@@ -25,7 +25,7 @@ declare const named: Observable<SseEvents<{ tick: { price: number }, last: { pri
 declare const texts: Observable<MessageEvent<string>>
 declare const secrets: Observable<MessageEvent<{ price: number, password: string }>>
 
-/** The source is held against the schema; the request is typed as by Fastify. */
+/** Checks that a source has to fit the schema, and that the request is typed as by Fastify. */
 export function checked (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()): void {
   app.get('/', { sse: true, schema }, ({ query }) => {
     expectType<Equal<typeof query, { symbol: string }>>()
@@ -108,7 +108,7 @@ export function checked (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
   app.route({ method: 'GET', url: '/', sse: true, schema, handler: async () => texts })
 }
 
-/** A handler that answers by itself. */
+/** Checks handlers that answer by themselves. */
 export function answers (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()): void {
   app.get('/', { sse: true, schema }, (_request, reply) => reply.code(404).send({ error: 'none' }))
   app.get('/', { sse: true, schema }, (_request, reply) => { reply.code(404).send({ error: 'none' }) })
@@ -130,7 +130,7 @@ export function answers (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()
   app.get('/', { sse: true, schema }, (_request, reply) => reply.code(404).send({ price: 1 }))
 }
 
-/** Where the schema may stand. */
+/** Checks the places in which the schema of a stream can be. */
 export function places (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()): void {
   const charset = { content: { 'text/event-stream; charset=utf-8': { schema: Tick } } }
   const upperCase = { content: { 'Text/Event-Stream': { schema: Tick } } }
@@ -166,7 +166,7 @@ export function places (app = Fastify().withTypeProvider<TypeBoxTypeProvider>())
   app.get('/', { sse: true, schema: { response: { 200: stream, default: streamOf(Type.String()) } } }, () => texts)
 }
 
-/** No schema of a stream: whatever is a source. */
+/** Checks routes without a schema of a stream, which can stream any source. */
 export function unchecked (app = Fastify().withTypeProvider<TypeBoxTypeProvider>()): void {
   app.get('/', { sse: true }, () => texts)
   app.get('/', { sse: true, schema: { querystring } }, ({ query }) => of({ data: query.symbol }))
@@ -175,7 +175,7 @@ export function unchecked (app = Fastify().withTypeProvider<TypeBoxTypeProvider>
     return texts
   })
   app.get('/', { sse: true, schema: { response: { 200: Tick } } }, () => texts)
-  // Type arguments take the place of what would be inferred from the schema.
+  // With type arguments, nothing is inferred from the schema.
   app.get<{ Querystring: { symbol: string } }>('/', { sse: true, schema }, ({ query }) => of({ data: query.symbol }))
 
   // @ts-expect-error: without the route option Fastify's own check holds
@@ -201,7 +201,7 @@ export const callback: FastifyPluginCallbackTypebox = (app, _options, done) => {
   done()
 }
 
-/** An instance with a type provider still goes where any goes. */
+/** Checks that an instance with a type provider can still be used as any other. */
 export function scopes (root: FastifyInstance): void {
   root.register(plugin, { symbol: 'A' })
   root.withTypeProvider<TypeBoxTypeProvider>().register(callback)

@@ -12,7 +12,7 @@ import type { Equal } from './expect.ts'
 interface Tick { price: number }
 declare const ticks: Observable<MessageEvent<Tick>>
 
-/** Without a type provider Fastify checks no answers, and neither are sources. */
+/** Checks the option `sse`. Without a type provider, Fastify checks no answers, and sources are not checked either. */
 export function options (app: FastifyInstance, flag: boolean): void {
   const given: SseOptions = { heartbeat: 1000 }
   app.get('/', { sse: true }, () => ticks)
@@ -51,7 +51,7 @@ export function options (app: FastifyInstance, flag: boolean): void {
   app.get('/', { sse: true })
 }
 
-/** Whatever is a source, and whatever answers by itself. */
+/** Checks handlers that return a source of any kind, or answer by themselves. */
 export function handlers (app: FastifyInstance): void {
   app.get('/', { sse: true }, async () => ticks)
   app.get('/', { sse: true }, async function * () { yield { data: 1 } })
@@ -70,7 +70,7 @@ export function handlers (app: FastifyInstance): void {
   })
 }
 
-/** Type arguments, as without a type provider. */
+/** Checks routes with type arguments. */
 export function generics (app: FastifyInstance): void {
   app.get<{ Params: { id: string }, Querystring: { symbol: string } }>('/:id', { sse: true }, ({ params, query }) => {
     expectType<Equal<typeof query, { symbol: string }>>()
@@ -94,7 +94,7 @@ export function generics (app: FastifyInstance): void {
 
 const handler: RouteHandlerMethod = () => ticks
 
-/** The option in Fastify's own types. */
+/** Checks the option in Fastify's own types. */
 export function declared (app: FastifyInstance): void {
   const shorthand: RouteShorthandOptions = { sse: true }
   const route: RouteOptions = { method: 'GET', url: '/', sse: { retry: 1 }, handler: () => ticks }
@@ -118,7 +118,7 @@ const scope: FastifyPluginAsync = async (app) => {
   app.get('/', { sse: true }, () => ticks)
 }
 
-/** Other servers, scopes and routes. */
+/** Checks other servers, scopes and routes. */
 export function others (app: FastifyInstance): void {
   const secure = Fastify({ serverFactory: () => createServer(), http2: true })
   secure.get('/', { sse: true }, (request) => of({ data: request.raw.stream.id ?? null }))

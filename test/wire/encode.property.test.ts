@@ -4,12 +4,12 @@ import t from 'tap'
 import { encodeFrame } from '../../lib/wire/encode.ts'
 import type { Serializer } from '../../lib/wire/encode.ts'
 
-/** What a parser tells, in order. */
+/** The callbacks of a parser, in order. */
 type RecordingLogger = ['event', { id: string | undefined, event: string | undefined, data: string }] | ['retry', number] | ['comment', string] | ['error', string]
 
 interface Fields { data?: unknown, id?: unknown, type?: unknown, retry?: unknown, comment?: unknown }
 
-/** Pieces that a careless encoder trips over; surrogates may meet, and then they are one character. */
+/** Pieces of text that a careless encoder gets wrong. Two surrogates side by side become one character. */
 const piece = fc.constantFrom('\n', '\r', '\r\n', '\0', '\ud800', '\udfff', '\ud83d', '\ude00', '😀', '\ufeff', '\u2028', '\u2029',
   '\u0085', '\v', '\f', ' ', '\t', ':', 'data:', 'id: x', 'event', '%s', '"', '\\', 'é', '日', 'a', '0')
 const text = fc.oneof(
@@ -46,19 +46,19 @@ const comment = fc.oneof({ weight: 7, arbitrary: text }, { weight: 2, arbitrary:
 const fields = fc.record<Fields>({ data, id, type, retry, comment }, { requiredKeys: [] })
 const serializer = fc.oneof({ weight: 4, arbitrary: fc.constant<Serializer>(JSON.stringify) }, { weight: 1, arbitrary: text.map((text): Serializer => () => text) })
 
-/** The same fields as a plain object, as one without a prototype, and as an instance of a class that has more. */
+/** Gives the same fields as a plain object, as one without a prototype, and as an instance of a class with more. */
 const shape = fc.constantFrom<(fields: Fields) => object>(
   (fields) => fields,
   (fields) => Object.assign(Object.create(null), fields),
   (fields) => Object.assign(new (class { readonly event = 'x'; type = undefined })(), fields)
 )
 
-/** Line ends as LF, well-formed. */
+/** Gives a text as a parser must: with LF as its line ends, and well-formed. */
 function received (text: string): string {
   return text.replaceAll('\r\n', '\n').replaceAll('\r', '\n').replaceAll(/\p{Surrogate}/gu, '\ufffd')
 }
 
-/** `data` as it must come out, or `null` where it cannot be sent. */
+/** Gives `data` as a parser must give it, or `null` if it cannot be sent. */
 function textOf (data: unknown, serializer: Serializer): string | null {
   if (typeof data === 'string') return received(data)
   try {
@@ -68,7 +68,7 @@ function textOf (data: unknown, serializer: Serializer): string | null {
   }
 }
 
-/** The fields that must be refused, by the words of the contract. */
+/** Gives the fields that must be refused, as the documentation says it. */
 function faultsOf ({ data, id, type, retry, comment }: Fields, serializer: Serializer): string[] {
   const faults: string[] = []
   if (data !== undefined && textOf(data, serializer) === null) faults.push('data')
@@ -85,7 +85,7 @@ function isGoodId (id: unknown): boolean {
     [...id].every((character) => character >= ' ' && character <= '~')
 }
 
-/** What a parser must tell of a message that is taken. */
+/** Gives the callbacks of a parser that a message must cause. */
 function expected ({ data, id, type, retry, comment }: Fields, serializer: Serializer): RecordingLogger[] {
   const told: RecordingLogger[] = []
   if (typeof comment === 'string') for (const line of received(comment).split('\n')) told.push(['comment', line])
@@ -100,7 +100,7 @@ function expected ({ data, id, type, retry, comment }: Fields, serializer: Seria
   return told
 }
 
-/** Feeds bytes to a parser, cut at `cuts`. */
+/** Feeds bytes to a parser, in pieces that end at `cuts`; gives its callbacks. */
 function parse (bytes: Buffer, cuts: readonly number[]): RecordingLogger[] {
   const told: RecordingLogger[] = []
   const parser = createParser({
@@ -119,7 +119,7 @@ function parse (bytes: Buffer, cuts: readonly number[]): RecordingLogger[] {
   return told
 }
 
-/** The frame of a message, or `null` where it was refused, as it had to be, with an error that names a field at fault. */
+/** Encodes a message; gives `null` if it was refused, as it had to be, with an error that names a wrong field. */
 function encode (message: object, fields: Fields, serializer: Serializer): Buffer | null {
   const faults = faultsOf(fields, serializer)
   let frame: Buffer | null

@@ -3,8 +3,11 @@ import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { EMPTY_COMMENT, encodeEnd, encodeFrame, encodeRetry } from '../../lib/wire/encode.ts'
 import type { Serializer } from '../../lib/wire/encode.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
 
-/** The text of a value's frame. */
+limitEachTest()
+
+/** Gives the text of a value's frame. */
 function write (value: unknown, serializer: Serializer = JSON.stringify): string | null {
   return encodeFrame(value, serializer)?.bytes.toString() ?? null
 }
@@ -36,7 +39,7 @@ t.test('Should take a bare value for data', async (t) => {
   t.equal(write([{ event: 'x' }, 'a']), 'data: [{"event":"x"},"a"]\n\n')
 })
 
-/** A class that knows nothing of messages. */
+/** A class whose instances have none of a message's fields. */
 class Point {
   readonly x = 1
 }
@@ -174,7 +177,7 @@ t.test('Should refuse data that cannot be serialized', async (t) => {
   t.throws(() => write({ data: Symbol('s') }), { message: /it is Symbol\(s\); the serializer gave undefined: it must give a string/ })
 })
 
-t.test('Should tell what a serializer threw, or gave that is no string', async (t) => {
+t.test('Should say in the error what a serializer threw, or returned that is no string', async (t) => {
   const cause = new Error('out of words')
   t.throws(() => write({ data: 1 }, () => { throw cause }),
     { code: 'FST_SSE_SERIALIZATION', message: /it is 1; the serializer threw: 'out of words'$/, cause })

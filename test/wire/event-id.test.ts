@@ -1,7 +1,7 @@
 import t from 'tap'
 import { END_ID, decodeLastEventId, formatId } from '../../lib/wire/event-id.ts'
 
-/** A header as Node gives it: the bytes that the client sent, one character each. */
+/** Gives a header as Node does: a character for each byte that the client sent. */
 function received (text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1')
 }

@@ -2,9 +2,23 @@ import type { EventLogLogger } from '../../../types/event-log.ts'
 import { LogEntry } from '../entry.ts'
 import type { Content } from '../entry.ts'
 
+/** An entry as Redis returns it: its id, and the names and values of its fields by turns. */
+export type RawEntry = readonly [id: unknown, fields: readonly unknown[]]
+
 /**
- * What an event is in a Redis stream: `data` is JSON and `text` a string, and the other fields are those of a message.
- * Other programs may append too.
+ * The reply of `XREAD`: each key with its entries, in a list or, with RESP3, in a `Map`. It is `null` if there were no
+ * entries within the time to wait.
+ */
+export type StreamsReply = Iterable<readonly [key: unknown, entries: readonly RawEntry[]]> | null
+
+/** The id of an entry, or `null` if there is no entry. */
+export function idOf (raw: RawEntry | undefined): string | null {
+  return raw === undefined ? null : String(raw[0])
+}
+
+/**
+ * Makes the fields of a stream entry, names and values by turns. The data is in the field `data` if it is JSON, and in
+ * `text` if it is a string; the other fields are named as those of a message. Other programs may append such entries.
  */
 export function fieldsOf ({ text, isJson, type, retry, comment }: Content): string[] {
   const fields: string[] = []
@@ -15,13 +29,13 @@ export function fieldsOf ({ text, isJson, type, retry, comment }: Content): stri
   return fields
 }
 
-/** An entry of a Redis stream, in the reply of `XRANGE` and the like. Throws for what no event can be made of. */
+/** Makes the log's entry of a stream entry. Throws if its fields are not those of an event. */
 function entryOf ([id, list]: RawEntry): LogEntry {
   const fields: Record<string, string | undefined> = Object.create(null)
   for (let i = 0; i < list.length; i += 2) fields[String(list[i])] = String(list[i + 1])
   const { data, text, type, retry, comment } = fields
   if (data === undefined && text === undefined && type === undefined) throw new Error('it has no data, text or type')
-  // What is no JSON would fail each reader, again and again.
+  // Text that is no JSON is refused here, or it would fail each reader that parses it.
   if (data !== undefined) JSON.parse(data)
   return new LogEntry(String(id), Number.parseInt(String(id)), {
     text: data ?? text,
@@ -32,46 +46,36 @@ function entryOf ([id, list]: RawEntry): LogEntry {
   })
 }
 
-/** As Redis replies. */
-export type RawEntry = readonly [id: unknown, fields: readonly unknown[]]
+/** The number of invalid entries whose ids are remembered, so that each is logged once. */
+const MAX_LOGGED = 1_000
 
-export function idOf (raw: RawEntry | undefined): string | null {
-  return raw === undefined ? null : String(raw[0])
-}
-
-/** What `XREAD` replies, by keys: a list of pairs, with RESP3 a `Map`, or `null` where nothing came. */
-export type StreamsReply = Iterable<readonly [key: unknown, entries: readonly RawEntry[]]> | null
-
-/** How many entries that are no events are remembered, so that each is told once. */
-const MAX_TOLD = 1_000
-
-/** Makes events of the entries of one stream. */
+/** Parses the entries of one stream, and logs those that are no events. */
 export class EntryParser {
   readonly #key: string
   readonly #logger: EventLogLogger
-  readonly #told: Set<string>
+  /** The ids of the invalid entries that were logged. */
+  readonly #logged = new Set<string>()
 
   constructor (key: string, logger: EventLogLogger) {
     this.#key = key
     this.#logger = logger
-    this.#told = new Set()
   }
 
-  /** `null` for what is no event: another program may have added anything. */
+  /** Makes the log's entry of a stream entry, or `null` if that is no event: other programs may append anything. */
   parse (raw: RawEntry): LogEntry | null {
     try {
       return entryOf(raw)
     } catch (error) {
-      this.#tell(String(raw[0]), error)
+      this.#warnOnce(String(raw[0]), error)
       return null
     }
   }
 
-  /** Once, though it is read whenever somebody reads the page that it is on. */
-  #tell (id: string, error: unknown): void {
-    if (this.#told.has(id)) return
-    if (this.#told.size === MAX_TOLD) this.#told.clear()
-    this.#told.add(id)
+  /** Logs an invalid entry, unless it was logged when it was read before: each reader of its page parses it again. */
+  #warnOnce (id: string, error: unknown): void {
+    if (this.#logged.has(id)) return
+    if (this.#logged.size === MAX_LOGGED) this.#logged.clear()
+    this.#logged.add(id)
     this.#logger.warn({ err: error, key: this.#key, id }, 'an entry of an event log is no event')
   }
 }

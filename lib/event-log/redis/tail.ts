@@ -5,48 +5,61 @@ import type { RedisClient } from './client.ts'
 import type { RawEntry, StreamsReply } from './entry.ts'
 import { BEFORE_ALL, compareStreamIds } from './entry-id.ts'
 
-/** A stream whose end is being read. */
+/** A stream whose new entries are read. */
 export interface TailedStream {
   readonly key: string
-  /** Entries after this one are missing. */
+  /** The id of the newest entry that the stream was given. Entries after it are to be read. */
   readonly lastId: string
-  /** Of so many entries, none is trimmed. */
+  /** The number of entries up to which Redis trims none. */
   readonly maxEvents: number
+  /** Adds entries that were read. Those up to `lastId` are passed over. */
   push (entries: readonly RawEntry[]): void
-  /** What Redis had last may be gone: the connection was lost, or so much has come at once that Redis is full of it. */
-  verify (connection: RedisClient, isFull: boolean): Promise<void>
+  /**
+   * Finds out whether entries that came after `lastId` were trimmed before they could be read, and starts anew if so.
+   * It is called after the connection was lost, and, with `isFull`, when a reply had as many entries as it may have, or
+   * as the stream holds. Rejects if Redis cannot be asked.
+   */
+  checkContinuity (connection: RedisClient, isFull: boolean): Promise<void>
 }
 
-/** How long one read waits, in milliseconds: a Redis that is gone without a word is noticed after that. */
-const BLOCK = 5_000
-const PATIENCE = BLOCK + 3_000
+/** The time for which one `XREAD` waits for entries, in milliseconds. */
+const BLOCK_TIMEOUT = 5_000
 
-/** How many entries of each key one read takes. */
-const COUNT = 1_000
+/** The longest time for a reply, in milliseconds: without one, the connection is taken for dead. */
+const REPLY_TIMEOUT = BLOCK_TIMEOUT + 3_000
 
-/** Between attempts to reconnect, in milliseconds. */
+/** The number of entries that one `XREAD` returns of each key. */
+const MAX_COUNT = 1_000
+
+/** The shortest and the longest delay before a reconnection, in milliseconds. */
 const MIN_BACKOFF = 50
 const MAX_BACKOFF = 2_000
 
-/** How long Redis keeps the control key of a process that is gone, in milliseconds. */
+/** The time after which Redis deletes the control key of a process that has ended, in milliseconds. */
 const CONTROL_EXPIRY = 24 * 60 * 60 * 1000
 
-/** The end of every stream that this process listens to, read by one connection of its own. */
+/**
+ * Reads the new entries of all streams of one client, by `XREAD` on a connection of its own. The connection is opened
+ * for the first stream. Without streams it stays open, but does not keep the process alive, and it is closed when the
+ * client is.
+ */
 export class RedisTail {
   static readonly #tails: WeakMap<RedisClient, RedisTail> = new WeakMap()
   readonly #client: RedisClient
-  readonly #streams: Set<TailedStream>
-  readonly #loggers: Set<EventLogLogger>
-  /** An entry there ends a read that waits, so that a stream that was added or dropped counts at once. */
-  readonly #controlKey: string
-  #controlId: string
-  #connection: RedisClient | null
-  #isRunning: boolean
-  #isReading: boolean
-  #isInterrupted: boolean
-  #failures: number
+  readonly #streams = new Set<TailedStream>()
+  readonly #loggers = new Set<EventLogLogger>()
+  /** A key that is read with those of the streams. An entry added to it ends an `XREAD` that waits. */
+  readonly #controlKey = `fastify-rxjs-sse:${randomUUID()}`
+  #controlId = BEFORE_ALL
+  #connection: RedisClient | null = null
+  #isRunning = false
+  #isReading = false
+  /** Whether an entry was added to the control key since the read began. */
+  #isInterrupted = false
+  /** The number of failures since the last successful read. */
+  #failures = 0
 
-  /** All logs of one client share it. */
+  /** Returns the tail that all logs of one client share. */
   static of (client: RedisClient): RedisTail {
     let tail = RedisTail.#tails.get(client)
     if (tail === undefined) {
@@ -58,22 +71,13 @@ export class RedisTail {
 
   constructor (client: RedisClient) {
     this.#client = client
-    this.#streams = new Set()
-    this.#loggers = new Set()
-    this.#controlKey = `fastify-rxjs-sse:${randomUUID()}`
-    this.#controlId = BEFORE_ALL
-    this.#connection = null
-    this.#isRunning = false
-    this.#isReading = false
-    this.#isInterrupted = false
-    this.#failures = 0
-    // An error that nobody listens for would end the process. Each command is told it too.
+    // An `error` event without a listener would end the process. The pending commands reject with the error, too.
     client.on('error', () => {})
     client.on('end', () => this.#disconnect())
   }
 
-  /** Redis cannot be read, and the loggers have been told. */
-  get isAway (): boolean {
+  /** Whether reads fail at present. If so, that was logged to all loggers. */
+  get isUnreadable (): boolean {
     return this.#failures > 0
   }
 
@@ -91,11 +95,10 @@ export class RedisTail {
   delete (stream: TailedStream): void {
     if (!this.#streams.delete(stream)) return
     this.#interrupt()
-    // An idle connection is kept, but does not keep the process.
     if (this.#streams.size === 0) this.#connection?.unref()
   }
 
-  /** Reads as long as anybody listens. Never rejects. */
+  /** Reads while there are streams. Never rejects. */
   async #run (): Promise<void> {
     this.#isRunning = true
     while (this.#streams.size > 0) {
@@ -104,11 +107,11 @@ export class RedisTail {
         if (connection?.isOpen !== true) {
           this.#connection = await this.#connect()
         } else {
-          if (this.isAway) await this.#find(connection)
-          await this.#read(connection, ['BLOCK', String(BLOCK)])
+          if (this.isUnreadable) await this.#recover(connection)
+          await this.#read(connection, ['BLOCK', String(BLOCK_TIMEOUT)])
         }
       } catch (error) {
-        await this.#lost(error)
+        await this.#onReadError(error)
       }
     }
     this.#isRunning = false
@@ -116,11 +119,11 @@ export class RedisTail {
 
   async #connect (): Promise<RedisClient> {
     if (!this.#client.isOpen) throw new Error('its client is closed')
-    // A read that waits is silent for longer than a socket may be elsewhere.
+    // The user's `socketTimeout` would end a read that waits for longer than it allows.
     const socket = { ...this.#client.options?.socket, reconnectStrategy: false, socketTimeout: undefined }
     const connection = this.#client.duplicate({ socket })
     connection.on('error', () => {})
-    const timer = setTimeout(() => connection.destroy(), PATIENCE)
+    const timer = setTimeout(() => connection.destroy(), REPLY_TIMEOUT)
     try {
       await connection.connect()
       if (!this.#client.isOpen) throw new Error('its client was closed')
@@ -141,15 +144,15 @@ export class RedisTail {
     let reply: StreamsReply
     try {
       reply = await sendWithin(connection, [
-        'XREAD', 'COUNT', String(COUNT), ...block, 'STREAMS', ...positions.keys(), ...positions.values()
-      ], PATIENCE) as StreamsReply
+        'XREAD', 'COUNT', String(MAX_COUNT), ...block, 'STREAMS', ...positions.keys(), ...positions.values()
+      ], REPLY_TIMEOUT) as StreamsReply
     } finally {
       this.#isReading = false
     }
     for (const [key, entries] of reply ?? []) await this.#dispatch(connection, String(key), entries)
   }
 
-  /** Where to read on, for each key: from the first that any of its streams is missing. */
+  /** The id after which each key is read: the lowest `lastId` of the streams with that key. */
   #positions (): Map<string, string> {
     const positions = new Map([[this.#controlKey, this.#controlId]])
     for (const { key, lastId } of this.#streams) {
@@ -166,21 +169,25 @@ export class RedisTail {
     }
     for (const stream of this.#streams) {
       if (stream.key !== key) continue
-      if (entries.length >= Math.min(COUNT, stream.maxEvents)) await stream.verify(connection, true)
+      if (entries.length >= Math.min(MAX_COUNT, stream.maxEvents)) await stream.checkContinuity(connection, true)
       stream.push(entries)
     }
   }
 
-  /** Has the read that waits come back, once. If that fails, so does the read, or it ends by itself. */
+  /**
+   * Ends the read that waits, so that the next one has the streams as they are now. If the commands fail, the read ends
+   * by its own timeout.
+   */
   #interrupt (): void {
     if (!this.#isReading || this.#isInterrupted) return
     this.#isInterrupted = true
-    const failed = (): void => { this.#isInterrupted = false }
-    send(this.#client, ['XADD', this.#controlKey, 'MAXLEN', '1', '*', 'wake', 'up']).catch(failed)
-    send(this.#client, ['PEXPIRE', this.#controlKey, String(CONTROL_EXPIRY)]).catch(failed)
+    const onError = (): void => { this.#isInterrupted = false }
+    send(this.#client, ['XADD', this.#controlKey, 'MAXLEN', '1', '*', 'wake', 'up']).catch(onError)
+    send(this.#client, ['PEXPIRE', this.#controlKey, String(CONTROL_EXPIRY)]).catch(onError)
   }
 
-  async #lost (error: unknown): Promise<void> {
+  /** Closes the connection, logs the first of several failures, and waits before the next attempt. */
+  async #onReadError (error: unknown): Promise<void> {
     this.#disconnect()
     if (this.#streams.size === 0) return
     if (this.#failures++ === 0) {
@@ -189,7 +196,7 @@ export class RedisTail {
       }
     }
     const backoff = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** (this.#failures - 1))
-    // Not all processes at once.
+    // The delay is random, so that the processes do not all reconnect at once.
     await new Promise((resolve) => { setTimeout(resolve, backoff * (0.5 + Math.random() / 2)).unref() })
   }
 
@@ -198,9 +205,9 @@ export class RedisTail {
     this.#connection = null
   }
 
-  /** To be connected is not enough: it may not be allowed to read. */
-  async #find (connection: RedisClient): Promise<void> {
-    await Promise.all([...this.#streams].map((stream) => stream.verify(connection, false)))
+  /** Checks each stream on a new connection, and logs the recovery once a read has succeeded: it may be forbidden. */
+  async #recover (connection: RedisClient): Promise<void> {
+    await Promise.all([...this.#streams].map((stream) => stream.checkContinuity(connection, false)))
     await this.#read(connection, [])
     this.#failures = 0
     for (const logger of this.#loggers) logger.info({}, 'event logs are read from Redis again')

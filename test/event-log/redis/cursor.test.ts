@@ -12,19 +12,19 @@ import type { RedisClient, RedisEventLogOptions } from '../../../lib/event-log/r
 
 t.setTimeout(120_000)
 
-interface Scene {
+interface OpenLog {
   readonly redis: RedisServer
   readonly watch: RedisWatch
   readonly client: Client
   readonly log: RedisEventLog<unknown>
-  /** Of the events that were appended. */
+  /** The ids of the events that were appended. */
   readonly ids: string[]
   append (...values: unknown[]): Promise<void>
-  /** Somebody who listens, so that memory is filled, and has had the last event. */
+  /** Makes a reader, so that the ring is filled, and waits until it has got one more event. */
   listen (): Promise<PullClient>
 }
 
-async function openTwoStreams (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = {}): Promise<Scene> {
+async function openLog (t: Test, options: Partial<RedisEventLogOptions> = {}, server: RedisServerOptions = {}): Promise<OpenLog> {
   const redis = await RedisServer.start(t, server)
   const watch = await RedisWatch.open(t, redis)
   const client = await redis.connect(t)
@@ -34,17 +34,17 @@ async function openTwoStreams (t: Test, options: Partial<RedisEventLogOptions> =
     ids.push(...await Promise.all(values.map((value) => log.append({ data: value }))))
   }
   const listen = async (): Promise<PullClient> => {
-    const taker = new PullClient(t, log.after())
-    const waiting = taker.take(1)
+    const reader = new PullClient(t, log.after())
+    const waiting = reader.take(1)
     await watch.untilBlocked()
     await append('last')
     t.same(await waiting, ['last'])
-    return taker
+    return reader
   }
   return { redis, watch, client, log, ids, append, listen }
 }
 
-/** Numbers from 0, between which nobody can read. */
+/** Appends numbers from 0 in one transaction, so that nobody can read between them. */
 async function appendAtOnce (client: Client, count: number, maxEvents: number): Promise<string[]> {
   const transaction = client.multi()
   for (const number of numbers(0, count)) {
@@ -53,14 +53,14 @@ async function appendAtOnce (client: Client, count: number, maxEvents: number): 
   return (await transaction.exec()).map(String)
 }
 
-/** How often a range was read. */
+/** The number of range reads since Redis last forgot its statistics. */
 async function ranges (watch: RedisWatch): Promise<number> {
   return await watch.calls('xrange') + await watch.calls('xrevrange')
 }
 
 t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async (t) => {
   t.test('Should cost no range read where its id is in memory', async (t) => {
-    const { watch, log, ids, append, listen } = await openTwoStreams(t)
+    const { watch, log, ids, append, listen } = await openLog(t)
     await append(...numbers(0, 100))
     await listen()
     await watch.forget()
@@ -71,7 +71,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should read older ones in pages, and those that nobody takes not at all', async (t) => {
-    const { watch, log, ids, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
+    const { watch, log, ids, append, listen } = await openLog(t, { maxBytes: 1_000 })
     await append(...numbers(0, 640))
     await listen()
     await watch.forget()
@@ -85,7 +85,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should share pages with the others that are at the same place', async (t) => {
-    const { watch, log, ids, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
+    const { watch, log, ids, append, listen } = await openLog(t, { maxBytes: 1_000 })
     await append(...numbers(0, 640))
     await listen()
     await watch.forget()
@@ -96,7 +96,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should be pulled at the speed of a client that stalls, and no bound should end it', async (t) => {
-    const { watch, log, ids, append, listen: fill } = await openTwoStreams(t, { maxBytes: 100_000, maxEvents: 100_000 })
+    const { watch, log, ids, append, listen: fill } = await openLog(t, { maxBytes: 100_000, maxEvents: 100_000 })
     const text = 'x'.repeat(20_000)
     for (const part of numbers(0, 40)) await append(...numbers(0, 50).map((number) => ({ number: part * 50 + number, text })))
     await fill()
@@ -109,7 +109,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     const reader = await Reader.open(t, portOf(app), '/', ({ data }) => seen.push(data === 'last' ? data : JSON.parse(data).number))
     reader.pause()
     let before = -1
-    // The kernel takes what it takes.
+    // The client has stopped reading when the number of range reads stays: the kernel's buffers are full then.
     for (let reads = await ranges(watch); reads !== before || reads === 0; reads = await ranges(watch)) {
       before = reads
       for (let i = 0; i < 100; i++) await watch.calls('ping')
@@ -122,7 +122,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should go on by range reads when it falls behind memory, and miss nothing', async (t) => {
-    const { watch, log, append, listen } = await openTwoStreams(t, { maxBytes: 1_000 })
+    const { watch, log, append, listen } = await openLog(t, { maxBytes: 1_000 })
     const fast = await listen()
     const slow = new PullClient(t, log.after())
     const first = slow.take(1)
@@ -140,8 +140,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.ok(await ranges(watch) >= 5)
   })
 
-  t.test('Should be told of a gap when it falls behind what Redis holds, and go on without a repeat', async (t) => {
-    const { watch, log, ids, append } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+  t.test('Should get a gap when it falls behind what Redis holds, and go on without a repeat', async (t) => {
+    const { watch, log, ids, append } = await openLog(t, { maxEvents: 10 }, { isExact: true })
     const slow = new PullClient(t, log.after())
     const first = slow.take(1)
     await watch.untilBlocked()
@@ -153,8 +153,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.same(rest.map(({ data }) => data), numbers(21, 10))
   })
 
-  t.test('Should be told of a gap where more came at once than Redis holds', async (t) => {
-    const { watch, client, ids, append, listen } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+  t.test('Should get a gap where more came at once than Redis holds', async (t) => {
+    const { watch, client, ids, append, listen } = await openLog(t, { maxEvents: 10 }, { isExact: true })
     const live = await listen()
     ids.push(...await appendAtOnce(client, 50, 10))
     const [gap, ...rest] = await live.takeEvents(11)
@@ -165,8 +165,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.same(await live.take(1), ['after'])
   })
 
-  t.test('Should be told of a gap where a stream that was empty has been trimmed since', async (t) => {
-    const { watch, client, log } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+  t.test('Should get a gap where a stream that was empty has been trimmed since', async (t) => {
+    const { watch, client, log } = await openLog(t, { maxEvents: 10 }, { isExact: true })
     const reader = new PullClient(t, log.after())
     const waiting = reader.take(3)
     await watch.untilBlocked()
@@ -174,8 +174,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.same(await waiting, ['gap', 20, 21])
   })
 
-  t.test('Should be told of no gap where much comes at once in a stream that was empty, and Redis holds it', async (t) => {
-    const { watch, client, log } = await openTwoStreams(t, { maxEvents: 5_000, maxBytes: 1_000 })
+  t.test('Should get no gap where much comes at once in a stream that was empty, and Redis holds it', async (t) => {
+    const { watch, client, log } = await openLog(t, { maxEvents: 5_000, maxBytes: 1_000 })
     const reader = new PullClient(t, log.after())
     const waiting = reader.take(1_500)
     await watch.untilBlocked()
@@ -184,7 +184,7 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should get nothing twice where a page has more than has come by the other connection', async (t) => {
-    const { redis, client, ids, append } = await openTwoStreams(t)
+    const { redis, client, ids, append } = await openLog(t)
     let held: Promise<void> | null = null
     const duplicate = client.duplicate.bind(client)
     const holding = Object.assign(Object.create(client) as RedisClient, {
@@ -222,8 +222,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.same(await more, [23])
   })
 
-  t.test('Should begin where it is told to, and resume from what it began with', async (t) => {
-    const { client, log, ids, append, listen: fill } = await openTwoStreams(t)
+  t.test('Should begin where `from` says, and resume from what it began with', async (t) => {
+    const { client, log, ids, append, listen: fill } = await openLog(t)
     await append(0, 1)
     const app = await buildApp(t)
     app.get('/', (_request, reply) => reply.sse(log))
@@ -241,8 +241,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     t.same(await next, ['next'])
   })
 
-  t.test('Should be told of a gap where its id is not held, and get all that is', async (t) => {
-    const { log, ids, append } = await openTwoStreams(t, { maxEvents: 10 }, { isExact: true })
+  t.test('Should get a gap where its id is not held, and get all that is', async (t) => {
+    const { log, ids, append } = await openLog(t, { maxEvents: 10 }, { isExact: true })
     await append(...numbers(0, 30))
     for (const id of [...ids.slice(0, 2), '1-1', '9999999999999-0', '0-0', 'not an id', 'a1b2c3d4e5f6-7']) {
       const [gap, ...rest] = await new PullClient(t, log.after(id)).takeEvents(11)
@@ -251,8 +251,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
     }
   })
 
-  t.test('Should be told of a gap where nothing is held, and get what comes', async (t) => {
-    const { watch, log, append } = await openTwoStreams(t)
+  t.test('Should get a gap where nothing is held, and get what comes', async (t) => {
+    const { watch, log, append } = await openLog(t)
     const reader = new PullClient(t, log.after('5-5'))
     const [gap] = await reader.takeEvents(1)
     t.match(gap, { type: 'gap', data: '{"lastEventId":"5-5","oldest":null}' })
@@ -263,8 +263,8 @@ t.test('A reader of a log on Redis', { skip: isMissing('redis-server') }, async 
   })
 
   t.test('Should pass by a page of what is no event', async (t) => {
-    const told = new RecordingLogger()
-    const { client, ids, append, log, listen } = await openTwoStreams(t, { maxBytes: 1_000, logger: told })
+    const logger = new RecordingLogger()
+    const { client, ids, append, log, listen } = await openLog(t, { maxBytes: 1_000, logger })
     await append('first')
     for (let i = 0; i < 200; i++) await client.xAdd('log', '*', { foreign: 'field' })
     await append(...numbers(0, 300))

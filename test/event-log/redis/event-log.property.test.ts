@@ -6,13 +6,16 @@ import { compareStreamIds } from '../../../lib/event-log/redis/entry-id.ts'
 import { RedisServer } from '../../fixtures/redis.ts'
 import type { Client } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
+import { limitEachTest } from '../../fixtures/limits.ts'
+
+limitEachTest()
 
 t.setTimeout(120_000)
 
-/** How many more events may come until the last reader has begun. */
+/** The number of events within which each reader must have begun. */
 const MAX_ROUNDS = 5_000
 
-/** What a client does, or what happens to the log: `process` is one of two. */
+/** A step of a client, or one that changes the log. `process` is one of two. */
 type Step =
   | { readonly type: 'append', readonly process: number, readonly count: number }
   | { readonly type: 'join', readonly process: number, readonly client: number }
@@ -31,12 +34,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('trim' as const), length: fc.nat(30) }) }
 )
 
-/** Reads as much as it is told, and checks what it gets against all that was appended. */
+/** Reads as many events as it is asked to, and checks them against those that were appended. */
 class ModelClient {
   #iterator: AsyncIterator<MessageEvent> | null = null
   #wanted = 0
   #isReading = false
-  /** Of the last event that it has had. */
+  /** The id of the last event that the client has got. */
   lastId: string | undefined
   lastNumber = -1
   process = 0
@@ -71,7 +74,7 @@ class ModelClient {
     this.#isReading = true
     while (this.#wanted > 0 && this.#iterator === iterator) {
       const { done, value } = await iterator.next()
-      // A reader that has left may still get what it had asked for.
+      // An event that was asked for before the client left may still come.
       if (done === true || this.#iterator !== iterator) return
       this.#wanted--
       this.#check(value)
@@ -93,7 +96,7 @@ class ModelClient {
   }
 }
 
-/** Waits until these processes have read all that there is, and wait for more. */
+/** Waits until these processes have read all events, and are blocked in a read. */
 async function untilRead (watch: Client, processes: ReadonlySet<string>): Promise<void> {
   for (;;) {
     const blocked = new Set((await watch.clientList()).filter(({ flags }) => flags.includes('b')).map(({ name }) => name))
@@ -114,7 +117,7 @@ t.test('Clients of a log on Redis', { skip: isMissing('redis-server') }, async (
     const all = Array.from({ length: 4 }, () => new ModelClient())
     let appended = 0
     const append = async (process: number, count: number): Promise<void> => {
-      // One after the other, so that numbers are in the order of ids.
+      // The events are appended in one go, so that their numbers are in the order of their ids.
       const first = appended
       appended += count
       await Promise.all(Array.from({ length: count }, (_item, i) => logOf(process).append(first + i)))
@@ -129,12 +132,12 @@ t.test('Clients of a log on Redis', { skip: isMissing('redis-server') }, async (
       else if (step.type === 'read') client?.read(step.count)
       else if (step.type === 'leave') client?.leave()
       else {
-        // That a program trims what nobody has read, and below maxEvents, cannot be seen.
+        // A log cannot notice that another program trims, below maxEvents, events that nobody has read yet.
         await untilRead(watch, new Set(all.filter(({ isOpen }) => isOpen).map(({ process }) => String(process))))
         await watch.xTrim(key, 'MAXLEN', step.length)
       }
     }
-    // Each who is there gets what comes in the end; who has not begun yet gets the next.
+    // Each reader gets the last event, or, if it had not begun by then, one of those that follow.
     for (const client of all) client.read(1_000_000)
     const isLive = ({ isOpen, lastNumber }: ModelClient): boolean => !isOpen || lastNumber >= end
     const end = appended
@@ -150,7 +153,7 @@ t.test('Clients of a log on Redis', { skip: isMissing('redis-server') }, async (
     await (clients[0] as Client).del(key)
   }
 
-  t.test('Should have a contiguous part or be told of a gap, and get nothing twice, whatever happens', async (t) => {
+  t.test('Should get a contiguous part or a gap, and nothing twice, whatever happens', async (t) => {
     const bounds = fc.record({ maxEvents: fc.constantFrom(5, 50, 100_000), maxBytes: fc.constantFrom(1, 2_000, 1_000_000) })
     const steps = fc.array(step, { minLength: 5, maxLength: 60 })
     await fc.assert(fc.asyncProperty(steps, bounds, fc.constantFrom('now', 'start'), check), {

@@ -37,7 +37,7 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     t.same(ranges.filter((command) => !/"XRANGE" "log" "0-0" "\+" "COUNT" "65"/i.test(command)), [])
   })
 
-  t.test('Should tell of a gap without what cannot be an id', async (t) => {
+  t.test('Should give a gap without what cannot be an id', async (t) => {
     const redis = await RedisServer.start(t)
     const client = await redis.connect(t)
     const log = new RedisEventLog({ client, key: 'log' })
@@ -75,8 +75,8 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
       await add({ data: 'null' }),
       await add({ data: '', text: '' }).then(() => add({ text: '' }))
     ]
-    const told = new RecordingLogger()
-    const log = new RedisEventLog({ client, key: 'log', from: 'start', logger: told })
+    const logger = new RecordingLogger()
+    const log = new RedisEventLog({ client, key: 'log', from: 'start', logger })
     const events = await new PullClient(t, log.after()).takeEvents(5)
     t.same(events.map(({ id, data, type, retry, comment }) => ({ id, data, type, retry, comment })), [
       { id: ids[0], data: { a: [1] }, type: undefined, retry: undefined, comment: undefined },
@@ -85,15 +85,15 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
       { id: ids[3], data: null, type: undefined, retry: undefined, comment: undefined },
       { id: ids[4], data: '', type: undefined, retry: undefined, comment: undefined }
     ])
-    t.equal(told.warnings.length, 1, 'data that is no JSON')
+    t.equal(logger.warnings.length, 1, 'data that is no JSON')
   })
 
   t.test('Should be skipped, and warned about, where no event can be made of it', async (t) => {
     const redis = await RedisServer.start(t)
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
-    const told = new RecordingLogger()
-    const log = new RedisEventLog({ client, key: 'log', logger: told })
+    const logger = new RecordingLogger()
+    const log = new RedisEventLog({ client, key: 'log', logger })
     const app = await buildApp(t)
     app.get('/', (_request, reply) => reply.sse(log))
     await listen(app)
@@ -109,14 +109,14 @@ t.test('What others give to a log on Redis', { skip: isMissing('redis-server') }
     await log.append('last')
     await reader.until(({ data }) => data.includes('last'))
     t.same(reader.data, ['first', 'last'])
-    t.same(told.warnings, foreign.map(() => 'an entry of an event log is no event'))
-    t.same(told.details.map(({ id, key }) => [id, key]), ids.map((id) => [id, 'log']))
-    for (const { err } of told.details) t.ok(err instanceof Error)
+    t.same(logger.warnings, foreign.map(() => 'an entry of an event log is no event'))
+    t.same(logger.details.map(({ id, key }) => [id, key]), ids.map((id) => [id, 'log']))
+    for (const { err } of logger.details) t.ok(err instanceof Error)
     t.same(await new PullClient(t, log.after(first)).take(1), ['last'])
     t.same(await new PullClient(t, log.after(ids[3])).take(1), ['last'], 'it is an id of the log all the same')
   })
 
-  t.test('Should be told of, and not be appended, where it is wrong', async (t) => {
+  t.test('Should be rejected, and not be appended, where it is wrong', async (t) => {
     const redis = await RedisServer.start(t)
     const client = await redis.connect(t)
     const log = new RedisEventLog<unknown>({ client, key: 'log' })

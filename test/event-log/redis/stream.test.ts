@@ -16,27 +16,27 @@ import { isMissing } from '../../fixtures/tool.ts'
 const BOUNDS = { maxEvents: 1000, maxBytes: 2 ** 20, maxAge: Infinity }
 
 t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
-  t.test('Should say that it could not see whether anything is missing', async (t) => {
+  t.test('Should reject where Redis cannot be asked whether entries are missing', async (t) => {
     const redis = await RedisServer.start(t)
     const client = await redis.connect(t)
     const stream = new RedisStream('log', client as RedisClient, BOUNDS, new RecordingLogger())
     const connection = await client.duplicate().connect()
     connection.destroy()
-    await t.rejects(stream.verify(connection as RedisClient, false), { name: 'Error' })
+    await t.rejects(stream.checkContinuity(connection as RedisClient, false), { name: 'Error' })
   })
 
-  t.test('Should say whether it is whole, or that it cannot', async (t) => {
+  t.test('Should know whether it was ever trimmed, and reject where Redis cannot be asked', async (t) => {
     const redis = await RedisServer.start(t, { isExact: true })
     const client = await redis.connect(t)
     const stream = new RedisStream('log', client as RedisClient, BOUNDS, new RecordingLogger())
-    t.equal(await stream.isWhole(), true, 'there is none yet')
+    t.equal(await stream.isUntrimmed(), true, 'there is none yet')
     const log = new RedisEventLog<number>({ client, key: 'log' })
     for (let n = 0; n < 3; n++) await log.append(n)
-    t.equal(await stream.isWhole(), true)
+    t.equal(await stream.isUntrimmed(), true)
     await client.xTrim('log', 'MAXLEN', 2)
-    t.equal(await stream.isWhole(), false)
+    t.equal(await stream.isUntrimmed(), false)
     client.destroy()
-    await t.rejects(stream.isWhole(), { message: /closed/ })
+    await t.rejects(stream.isUntrimmed(), { message: /closed/ })
   })
 
   t.test('Should remember pages that somebody reads, and not more than a thousand', async (t) => {
@@ -89,15 +89,15 @@ t.test('A stream of Redis', { skip: isMissing('redis-server') }, async (t) => {
     const watch = await RedisWatch.open(t, redis)
     const client = await redis.connect(t)
     const log = new RedisEventLog<number>({ client, key: 'log' })
-    const taker = new PullClient(t, log.after())
-    const event = taker.take(1)
+    const reader = new PullClient(t, log.after())
+    const event = reader.take(1)
     while (await watch.calls('xread') < 2) await setTimeout(100)
     await log.append(1)
     t.same(await event, [1])
   })
 })
 
-/** What has been asked of promises that are settled already has been done. */
+/** Waits until all callbacks of promises that are settled already have run. */
 async function untilIdle (): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve()
 }

@@ -1,10 +1,11 @@
 /** A user's program, compiled against the packed package by each TypeScript in each way that it has, and run. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdir, readFile, symlink } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { PRINTED, runProgram, unpack, write } from '../../../dist/test/fixtures/packed.js'
+import { installPackedAlone, link } from '../../../dist/test/fixtures/packed-package.js'
+import { PRINTED, runFile, write } from '../../../dist/test/fixtures/packed-program.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../../..')
@@ -27,12 +28,11 @@ const ways = {
 }
 
 const teardowns = []
-const folder = await unpack({ teardown: (teardown) => teardowns.push(teardown) })
+const folder = await installPackedAlone({ teardown: (teardown) => teardowns.push(teardown) })
 let failed = 0
 let passed = 0
 try {
-  await mkdir(join(folder, 'node_modules/@types'))
-  await symlink(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'), 'junction')
+  await link(folder, '@types/node')
   await write(folder, 'package.json', '{}')
   const program = await readFile(join(root, 'test/package/program.ts'), 'utf8')
   for (const [compiler, all] of Object.entries(ways)) {
@@ -61,5 +61,5 @@ async function check (compiler, { file, options, isRun = true }, program) {
     files: [file]
   }))
   execFileSync(process.execPath, [join(here, 'node_modules', compiler, 'bin/tsc'), '--project', '.'], { cwd: folder, encoding: 'utf8' })
-  if (isRun) assert.match(await runProgram(join(folder, compiler, file.replace(/ts$/, 'js'))), PRINTED)
+  if (isRun) assert.match(await runFile(join(folder, compiler, file.replace(/ts$/, 'js'))), PRINTED)
 }
