@@ -13,9 +13,16 @@ export class PlainPayload extends HeldReply {
     this.#body = body
   }
 
+  /**
+   * Holds the reply, and sends the payload in the next turn of the event loop: whatever the handler still returns or
+   * throws finds the reply held, and cannot answer beside the error handler when an `onSend` hook fails.
+   */
   send (): void {
-    setHeaders(this.reply)
-    this.sendPayload()
+    this.holdReply()
+    setImmediate(() => {
+      setHeaders(this.reply)
+      this.sendPayload()
+    })
   }
 
   pipe (destination: Writable, options?: { end?: boolean }): Writable {

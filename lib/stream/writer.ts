@@ -19,6 +19,9 @@ const LAST_PIECE = PIECE + 4 * 1024
 
 const NOTHING = new Uint8Array(0)
 
+const UNKNOWN_WRITE = `fastify-rxjs-sse does not know how Node ${process.version} writes responses. Event streams are ` +
+  'right, but each event takes up to twice the time: install a newer fastify-rxjs-sse'
+
 /** The owner of a writer: the outbox of one connection. */
 export interface WriterOwner extends Flushable {
   /** Nothing can be written any more: the destination threw `error`, or, without one, somebody has ended it. */
@@ -188,7 +191,17 @@ function freeSocketOf (response: Writable): Socket | null {
   return response.write === nodeWrite && OutgoingMessage.prototype.write === nodeWrite ? socket : null
 }
 
-/** Node's own `write`, unless it was wrapped before this module was loaded. */
-const nodeWrite: unknown = Function.prototype.toString.call(OutgoingMessage.prototype.write).includes('write_(this')
-  ? OutgoingMessage.prototype.write
-  : null
+/** Node's own `write`; `null` where that is not what this module was loaded with, and no chunk goes past it. */
+const nodeWrite: unknown = findNodeWrite()
+
+/**
+ * Recognises Node's own `write` by its source text: a wrapper, of a tracing agent say, has another. One that begins as
+ * Node's own does is of a Node that is not known here, and a warning says why streams cost more on it.
+ */
+function findNodeWrite (): unknown {
+  const { write } = OutgoingMessage.prototype
+  const text = Function.prototype.toString.call(write)
+  if (text.includes('write_(this')) return write
+  if (text.startsWith('function write(')) process.emitWarning(UNKNOWN_WRITE, { code: 'FST_SSE_UNKNOWN_NODE_WRITE' })
+  return null
+}
