@@ -153,6 +153,7 @@ export const everywhere = {
     const response = scene.request('/')
     assert.equal(await response.over(), 'end')
     assert.deepEqual([String(response.headers['set-cookie']), response.headers['x-own']], ['who=me', 'yes'])
+    assert.match(response.text, /data: data\n\n$/)
   },
 
   async 'the end of all streams with app.close()' (scene) {
