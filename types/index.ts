@@ -17,7 +17,8 @@ declare global {
  *
  * It is subscribed to in the call of `reply.sse()`, so that nothing of a hot source is lost, and unsubscribed from in
  * the turn of the event loop in which the stream ends. It cannot wait for a slow client: what that client has not taken
- * is held for it, up to `buffer.maxBytes`.
+ * is held for it, up to `buffer.maxBytes`. What its teardown throws is logged; an Observable of the platform reports it
+ * itself, which in Node is an uncaught exception.
  */
 export interface SseObservable<T> {
   readonly subscribe: (observer: SseObserver<T>, options: { readonly signal: AbortSignal }) => unknown

@@ -58,7 +58,11 @@ function isPlatformObservable (value: object): boolean {
   return Object.prototype.toString.call(value) === '[object Observable]' && hasMethod(value, 'subscribe')
 }
 
-/** A subscription to an Observable of the platform, which ends when the signal that it was given is aborted. */
+/**
+ * A subscription to an Observable of the platform, which ends when the signal that it was given is aborted. What a
+ * teardown of such an Observable throws is not thrown by `unsubscribe`: the platform reports it, in Node as an uncaught
+ * exception.
+ */
 class PlatformSubscription implements SourceSubscription {
   readonly #sink: Sink
   readonly #controller = new AbortController()

@@ -4,7 +4,7 @@ import { interval, map, merge, of, Subject } from 'rxjs'
 import type { Observable } from 'rxjs'
 import sse, { plugin } from '../../index.ts'
 import type {
-  MessageEvent, SseCloseReason, SseContext, SseFactory, SseOptions, SseSource, SseSummary
+  MessageEvent, SseCloseReason, SseContext, SseFactory, SseObservable, SseOptions, SseSource, SseSummary
 } from '../../index.ts'
 import { expectType } from './expect.ts'
 import type { Equal } from './expect.ts'
@@ -67,6 +67,39 @@ export function sources (reply: FastifyReply): void {
   reply.sse(of(Buffer.from('a')))
   // @ts-expect-error: a factory must give a source
   reply.sse(() => {})
+}
+
+/** An Observable as the platform declares it. */
+interface PlatformObservable<T> {
+  subscribe (
+    observer?: ((value: T) => void) | { next?: (value: T) => void, error?: (error: unknown) => void, complete?: () => void },
+    options?: { signal?: AbortSignal }
+  ): void
+}
+
+/** Checks Observables that are not RxJS's. */
+export function observables (
+  reply: FastifyReply, platform: PlatformObservable<MessageEvent<{ a: number }>>, text: PlatformObservable<string>,
+  store: { subscribe (listener: () => void): () => void }
+): void {
+  reply.sse(platform)
+  reply.sse(() => platform)
+  reply.sse(Promise.resolve(platform))
+  reply.sse<{ a: number }>(platform)
+  reply.sse<string>(text)
+  reply.sse({ [Symbol.observable]: () => of('text') })
+  expectType<Observable<MessageEvent<string>> extends SseObservable<MessageEvent<string>> ? true : false>()
+  expectType<Observable<MessageEvent<string>> extends SseObservable<MessageEvent<number>> ? false : true>()
+  expectType<Observable<unknown> extends SseObservable<MessageEvent<number>> ? false : true>()
+
+  // @ts-expect-error: data of another type
+  reply.sse<{ b: number }>(platform)
+  // @ts-expect-error: a bare value of another type
+  reply.sse<number>(text)
+  // @ts-expect-error: a bare value of another type, by the interop method
+  reply.sse<number>({ [Symbol.observable]: () => of('text') })
+  // @ts-expect-error: a method subscribe that takes no observer
+  reply.sse(store)
 }
 
 /** Checks which values the options of a stream accept. */
