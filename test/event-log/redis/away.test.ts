@@ -10,6 +10,7 @@ import type { Client, RedisServerOptions } from '../../fixtures/redis.ts'
 import { isMissing } from '../../fixtures/tool.ts'
 import { RedisEventLog } from '../../../lib/event-log/redis/event-log.ts'
 import type { RedisEventLogOptions } from '../../../lib/event-log/redis/event-log.ts'
+import { within } from '../../fixtures/waits.ts'
 
 t.setTimeout(120_000)
 
