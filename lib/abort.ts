@@ -1,3 +1,5 @@
+import { callEach } from './isolate.ts'
+
 /**
  * All listeners of one signal, behind a single listener of the signal itself: many streams may share a signal, and Node
  * warns of more than ten listeners on one.
@@ -23,7 +25,7 @@ class SharedListener {
   }
 
   handleEvent (): void {
-    for (const listener of this.#listeners) listener()
+    callEach(this.#listeners, (listener) => listener())
   }
 }
 

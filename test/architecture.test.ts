@@ -15,7 +15,7 @@ const LAYERS = [
   ['lib/event-log', 'lib/options.ts'],
   ['lib/source', 'lib/wire'],
   ['lib/check.ts', 'lib/fifo.ts', 'lib/abort.ts'],
-  ['types', 'lib/errors.ts', 'lib/preview.ts', 'lib/duck-type.ts']
+  ['types', 'lib/errors.ts', 'lib/preview.ts', 'lib/duck-type.ts', 'lib/isolate.ts']
 ] as const
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -4,6 +4,7 @@ import type {
   EventLog, EventLogFilter, EventLogMap, EventLogOptions, EventLogReadOptions
 } from '../../types/event-log.ts'
 import { checkOptions } from '../check.ts'
+import { callEach } from '../isolate.ts'
 import { Bookmark, Gap } from './cursor.ts'
 import type { Cursor, Notice } from './cursor.ts'
 import { LogEntry, contentOf } from './entry.ts'
@@ -46,7 +47,7 @@ export class MemoryEventLog<T = unknown> implements EventLog<T> {
     const content = contentOf(message)
     const id = this.#idAt(this.#ring.end)
     this.#ring.push(new LogEntry(id, Date.now(), content))
-    for (const wake of this.#wakers) wake()
+    callEach(this.#wakers, (wake) => wake())
     return id
   }
 

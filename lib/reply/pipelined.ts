@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { callEach } from '../isolate.ts'
 
 /** A response that waits for its socket, as requests that were pipelined before its own are answered first. */
 export interface PipelinedResponse {
@@ -39,5 +40,5 @@ export function awaitSocket (response: ServerResponse, socket: WaitedFor, waitin
 }
 
 function onClose (this: WaitedFor): void {
-  for (const waiting of this[kWaiting] ?? []) waiting.onSocketClose()
+  callEach(this[kWaiting] ?? [], (waiting) => waiting.onSocketClose())
 }

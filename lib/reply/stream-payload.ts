@@ -4,6 +4,7 @@ import type { Http2ServerResponse } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
+import { callEach } from '../isolate.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Registry } from '../server/registry.ts'
 import { discard } from '../source/subscribe.ts'
@@ -103,7 +104,7 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
     this.destroy()
     this.#stopWaiting?.()
     this.#isOver = true
-    for (const callback of this.#waiters ?? []) callback()
+    callEach(this.#waiters ?? [], (callback) => callback())
     this.#waiters = null
   }
 

@@ -1,5 +1,6 @@
 import type { Http2Session } from 'node:http2'
 import type { Server, Socket } from 'node:net'
+import { callEach } from '../isolate.ts'
 
 /** The HTTP/2 sessions of a server. On Node 20, a server that closes waits until its clients have closed them. */
 export class Http2Sessions {
@@ -33,7 +34,7 @@ export class Http2Sessions {
   /** Closes each session as soon as its streams have ended, and takes no new ones. */
   close (): void {
     this.#isClosing = true
-    for (const session of this.#sockets.keys()) session.close()
+    callEach(this.#sockets.keys(), (session) => session.close())
   }
 
   /**
@@ -41,9 +42,9 @@ export class Http2Sessions {
    * and would keep the connection open.
    */
   destroy (): void {
-    for (const [session, socket] of this.#sockets) {
+    callEach(this.#sockets, ([session, socket]) => {
       session.destroy()
       socket?.destroy()
-    }
+    })
   }
 }

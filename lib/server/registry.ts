@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
+import { callEach } from '../isolate.ts'
 import type { ConnectionLimit, ServerOptions } from '../options.ts'
 import { PausedSources } from '../source/paused-sources.ts'
 import { encodeRetry } from '../wire/encode.ts'
@@ -24,6 +25,12 @@ export interface RegisteredStream {
   shutdown (shutdownFrame: Frame | null): void
   /** Destroys the connection, unless another request is being answered on it. */
   destroyUnlessPipelined (): void
+  /** Ends the stream by what one of the other methods has thrown. It never throws. */
+  crash (error: unknown): void
+}
+
+function fail (stream: RegisteredStream, error: unknown): void {
+  stream.crash(error)
 }
 
 /** How long a client may take to receive its pending bytes when the server closes, in milliseconds. */
@@ -40,11 +47,11 @@ export class Registry {
   readonly encoder = new SharedEncoder(this.batch)
   readonly pausedSources = new PausedSources()
   readonly heartbeats = new SharedTimers<RegisteredStream>(
-    (stream, interval) => stream.lastBeat + interval, (stream) => stream.beat(), 1 / 100, this.#context)
+    (stream, interval) => stream.lastBeat + interval, { call: (stream) => stream.beat(), fail }, 1 / 100, this.#context)
   readonly stallChecks = new SharedTimers<RegisteredStream>(
-    (_stream, timeout, last) => last + timeout / 10, (stream) => stream.checkStall(), 1 / 10, this.#context)
+    (_stream, timeout, last) => last + timeout / 10, { call: (stream) => stream.checkStall(), fail }, 1 / 10, this.#context)
   readonly expiries = new SharedTimers<RegisteredStream>(
-    (stream) => stream.expiresAt, (stream) => stream.expire(), 1 / 100, this.#context)
+    (stream) => stream.expiresAt, { call: (stream) => stream.expire(), fail }, 1 / 100, this.#context)
   #isClosing = false
 
   constructor (options: ServerOptions) {
@@ -81,7 +88,7 @@ export class Registry {
    */
   close (): void {
     this.#isClosing = true
-    for (const stream of this.#streams) stream.shutdown(this.shutdownFrame())
+    callEach(this.#streams, (stream) => stream.shutdown(this.shutdownFrame()), fail)
     this.sessions.close()
     this.batch.flush()
     if (this.#streams.size + this.sessions.size === 0) return
@@ -97,7 +104,7 @@ export class Registry {
   }
 
   #destroyAll (): void {
-    for (const stream of this.#streams) stream.destroyUnlessPipelined()
+    callEach(this.#streams, (stream) => stream.destroyUnlessPipelined(), fail)
     this.sessions.destroy()
   }
 }

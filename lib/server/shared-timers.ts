@@ -1,4 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks'
+import { callEach } from '../isolate.ts'
 
 /** How many members are called before the event loop gets to other work: 5 000 heartbeats at once take 100 ms. */
 const SLICE = 250
@@ -9,10 +10,16 @@ const SLICE = 250
  */
 type DueAt<Member> = (member: Member, interval: number, last: number) => number
 
+/** What is done with a member that is due, and with what that throws. */
+export interface DueActions<Member> {
+  call (member: Member): void
+  fail (member: Member, error: unknown): void
+}
+
 /** The timers of many members: one for each interval. */
 export class SharedTimers<Member> {
   readonly #dueAt: DueAt<Member>
-  readonly #onDue: (member: Member) => void
+  readonly #actions: DueActions<Member>
   readonly #precision: number
   readonly #context: AsyncResource
   readonly #timers: Map<number, SharedTimer<Member>> = new Map()
@@ -23,10 +30,10 @@ export class SharedTimers<Member> {
    * it.
    */
   constructor (
-    dueAt: DueAt<Member>, onDue: (member: Member) => void, precision: number, context: AsyncResource
+    dueAt: DueAt<Member>, actions: DueActions<Member>, precision: number, context: AsyncResource
   ) {
     this.#dueAt = dueAt
-    this.#onDue = onDue
+    this.#actions = actions
     this.#precision = precision
     this.#context = context
   }
@@ -36,7 +43,7 @@ export class SharedTimers<Member> {
     let timer = this.#timers.get(interval)
     if (timer === undefined) {
       timer = new SharedTimer(
-        (due, last) => this.#dueAt(due, interval, last), this.#onDue, interval * this.#precision, this.#context)
+        (due, last) => this.#dueAt(due, interval, last), this.#actions, interval * this.#precision, this.#context)
       this.#timers.set(interval, timer)
     }
     timer.add(member)
@@ -52,7 +59,7 @@ export class SharedTimers<Member> {
 /** The timer of the members of one interval. All times are in milliseconds, by `performance.now()`. */
 class SharedTimer<Member> {
   readonly #dueAt: (member: Member, last: number) => number
-  readonly #onDue: (member: Member) => void
+  readonly #actions: DueActions<Member>
   readonly #precision: number
   readonly #context: AsyncResource
   readonly #members: Set<Member> = new Set()
@@ -63,11 +70,11 @@ class SharedTimer<Member> {
   #firedAt = performance.now()
 
   constructor (
-    dueAt: (member: Member, last: number) => number, onDue: (member: Member) => void, precision: number,
+    dueAt: (member: Member, last: number) => number, actions: DueActions<Member>, precision: number,
     context: AsyncResource
   ) {
     this.#dueAt = dueAt
-    this.#onDue = onDue
+    this.#actions = actions
     this.#precision = precision
     this.#context = context
   }
@@ -122,9 +129,8 @@ class SharedTimer<Member> {
 
   #callSlice (due: Member[], start: number): void {
     const end = Math.min(start + SLICE, due.length)
-    for (const member of due.slice(start, end)) {
-      if (this.#members.has(member)) this.#onDue(member)
-    }
+    const { call, fail } = this.#actions
+    callEach(due.slice(start, end), (member) => { if (this.#members.has(member)) call(member) }, fail)
     if (end < due.length) setImmediate(() => this.#callSlice(due, end))
   }
 }

@@ -1,9 +1,12 @@
+import { callEach } from '../isolate.ts'
 import { JoinedFrames } from '../wire/frame.ts'
 import type { Bytes, Frame } from '../wire/frame.ts'
 
 /** Something that writes when the batch ends. */
 export interface Flushable {
   flush (): void
+  /** Called with what `flush()` threw. */
+  onFlushError (error: unknown): void
 }
 
 /**
@@ -56,8 +59,8 @@ export class WriteBatch {
     this.#cleanUps = []
     this.#isScheduled = false
     this.#now = Math.trunc(performance.now())
-    for (const flushable of flushables) flushable.flush()
-    for (const cleanUp of cleanUps) cleanUp()
+    callEach(flushables, flush, onFlushError)
+    callEach(cleanUps, (cleanUp) => cleanUp())
     this.#joined = null
     this.#joinedFrames = []
     this.#now = 0
@@ -77,6 +80,14 @@ export class WriteBatch {
     this.#isScheduled = true
     queueMicrotask(this.#endTurn)
   }
+}
+
+function flush (flushable: Flushable): void {
+  flushable.flush()
+}
+
+function onFlushError (flushable: Flushable, error: unknown): void {
+  flushable.onFlushError(error)
 }
 
 function isSame (a: readonly Frame[], b: readonly Frame[]): boolean {

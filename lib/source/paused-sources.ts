@@ -1,6 +1,10 @@
+import { callEach } from '../isolate.ts'
+
 /** A source that waits until its sink wants more. */
 export interface PausedSource {
   continue (): void
+  /** Called with what `continue()` threw. Without it, the error becomes a warning of the process. */
+  crash? (error: unknown): void
 }
 
 /** How many sources are continued before the event loop gets to other work: a hundred take some milliseconds. */
@@ -15,7 +19,10 @@ export class PausedSources {
   readonly #continueSlice = (): void => {
     const slice = this.#sources.splice(0, SLICE)
     if (this.#sources.length > 0) setImmediate(this.#continueSlice)
-    for (const source of slice) source.continue()
+    callEach(slice, (source) => source.continue(), (source, error) => {
+      if (source.crash === undefined) throw error
+      source.crash(error)
+    })
   }
 
   /** Continues a source with the next `setImmediate`. */

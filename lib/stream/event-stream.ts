@@ -215,6 +215,16 @@ export class EventStream extends AsyncResource implements Sink, RegisteredStream
     this.#carrier.destroyUnlessPipelined()
   }
 
+  /** Ends the stream by an error that nothing else has caught: the last resort of whoever calls many streams. */
+  crash (error: unknown): void {
+    try {
+      this.#drop('error', error)
+    } catch {
+      this.#phase = 'closing'
+      this.close(false)
+    }
+  }
+
   /** Ends the stream because its response could not be sent: a hook threw, or the destination failed. */
   cancel (error: unknown): void {
     if (this.#phase === 'closed') return

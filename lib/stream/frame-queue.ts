@@ -34,8 +34,15 @@ export class FrameQueue {
 export class LatestFrameQueue {
   /** The pending frames in the order in which they will be sent. The key of a frame without one is a symbol. */
   readonly #frames = new Map<unknown, Frame>()
-  /** The keys from the oldest frame on. A `Map`'s iterator keeps its place while entries are added and deleted. */
-  #keys: MapIterator<unknown> = this.#frames.keys()
+  /**
+   * The keys from the oldest frame on, while frames are being removed. A `Map`'s iterator keeps its place while entries
+   * are added and deleted. Until it is used again, it also keeps every hash table that the `Map` has outgrown since,
+   * with the frames in it: so it is dropped after as many additions as there are frames. A new one has to pass over the
+   * places of removed frames, which is then paid for.
+   */
+  #keys: MapIterator<unknown> | null = null
+  /** How many frames were added since the iterator was last used. */
+  #additions = 0
   #bytes = 0
 
   /** The number of pending frames. */
@@ -57,18 +64,19 @@ export class LatestFrameQueue {
   /** Adds a frame. It takes the place of the frame with the same key or, with `toTail`, the last place in its stead. */
   push (frame: Frame, key: unknown = Symbol('none'), toTail = false): void {
     this.#bytes += sizeOf(frame) - this.bytesOf(key)
+    if (this.#additions++ > this.#frames.size) this.#keys = null
     if (toTail) this.#frames.delete(key)
     this.#frames.set(key, frame)
   }
 
   /** Removes the first frame and returns it, or `undefined` if none is pending. */
   shift (): Frame | undefined {
-    let { value: key, done } = this.#keys.next()
+    this.#keys ??= this.#frames.keys()
+    this.#additions = 0
+    const { value: key, done } = this.#keys.next()
     if (done === true) {
-      // An iterator that has reached the end never returns an entry that is added later.
-      this.#keys = this.#frames.keys()
-      ;({ value: key, done } = this.#keys.next())
-      if (done === true) return undefined
+      this.#keys = null
+      return undefined
     }
     const frame = this.#frames.get(key)
     this.#frames.delete(key)

@@ -175,6 +175,10 @@ export class Outbox implements WriterOwner {
     writer.awaitDrain()
   }
 
+  onFlushError (error: unknown): void {
+    this.#owner.onWriterClosed(error)
+  }
+
   onWriterClosed (error?: unknown): void {
     this.#owner.onWriterClosed(error)
   }

@@ -23,7 +23,7 @@ const UNKNOWN_WRITE = `fastify-rxjs-sse does not know how Node ${process.version
   'right, but each event takes up to twice the time: install a newer fastify-rxjs-sse'
 
 /** The owner of a writer: the outbox of one connection. */
-export interface WriterOwner extends Flushable {
+export interface WriterOwner extends Pick<Flushable, 'flush'> {
   /** Nothing can be written any more: the destination threw `error`, or, without one, somebody has ended it. */
   onWriterClosed (error?: unknown): void
 }

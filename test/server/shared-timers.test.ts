@@ -26,13 +26,18 @@ class Stream {
   }
 }
 
+function rethrow (_member: unknown, error: unknown): never {
+  throw error
+}
+
 /** The heartbeats of streams with the same interval. */
 class Heartbeats {
   readonly #timers: SharedTimers<Stream>
   readonly #interval: number
 
   constructor (interval: number, context: AsyncResource) {
-    this.#timers = new SharedTimers((stream, interval) => stream.lastWrite + interval, (stream) => stream.beat(), 1 / 100, context)
+    this.#timers = new SharedTimers<Stream>(
+      (stream, interval) => stream.lastWrite + interval, { call: (stream) => stream.beat(), fail: rethrow }, 1 / 100, context)
     this.#interval = interval
   }
 
@@ -132,7 +137,9 @@ t.test('Should not look twice for a fraction of a millisecond', (t) => {
 t.test('Should fire for the one that is due first, whoever came first', (t) => {
   const clock = new Clock(t)
   const fired: number[] = []
-  const timers = new SharedTimers<number>((at) => at, (at) => { fired.push(at); timers.delete(at, 1000) }, 1 / 100, new AsyncResource('test'))
+  const timers = new SharedTimers<number>((at) => at, {
+    call: (at) => { fired.push(at); timers.delete(at, 1000) }, fail: rethrow
+  }, 1 / 100, new AsyncResource('test'))
   for (const at of [900, 500, 700]) timers.add(at, 1000)
   clock.advance(1000)
   t.same(fired, [500, 700, 900])

@@ -13,7 +13,8 @@ t.test('Should flush when the microtasks have run, and those that they queued', 
       flush () {
         log.push('flush')
         resolve()
-      }
+      },
+      onFlushError: () => { t.fail() }
     })
     log.push('sync')
     Promise.resolve().then(() => log.push('microtask')).then(() => log.push('queued by it')).catch(t.fail)
@@ -25,8 +26,8 @@ t.test('Should flush once what was added once, and clean up behind it', async (t
   const batch = new WriteBatch()
   const log: string[] = []
   batch.atEnd(() => log.push('clean up'))
-  batch.add({ flush: () => log.push('a') })
-  batch.add({ flush: () => log.push('b') })
+  batch.add({ flush: () => log.push('a'), onFlushError: () => { t.fail() } })
+  batch.add({ flush: () => log.push('b'), onFlushError: () => { t.fail() } })
   batch.flush()
   t.same(log, ['a', 'b', 'clean up'])
   await new Promise((resolve) => { setImmediate(resolve) })

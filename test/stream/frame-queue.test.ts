@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { FrameQueue, LatestFrameQueue } from '../../lib/stream/frame-queue.ts'
 import { Frame, sizeOf } from '../../lib/wire/frame.ts'
@@ -97,4 +99,35 @@ t.test('Should tell what the frame of a key would free', async (t) => {
   queue.push(new Frame('abc'), NaN)
   t.equal(queue.bytesOf(NaN), 131)
   t.equal(queue.bytesOf('other'), 0)
+})
+
+t.test('Should hold nothing of what was replaced while nobody takes anything', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const queue = new LatestFrameQueue()
+  const heldAfter = (pushes: number): number => {
+    for (let i = 0; i < pushes; i++) queue.push(new Frame(`data: ${i} ${'x'.repeat(2_000)}\n\n`), i % 10, true)
+    gc()
+    return process.memoryUsage().heapUsed
+  }
+  queue.push(new Frame('first'))
+  queue.shift()
+  const before = heldAfter(1_000)
+  const after = heldAfter(32_000)
+  t.equal(queue.length, 10)
+  t.ok(after - before < 2 * 2 ** 20, `${((after - before) / 2 ** 20).toFixed(1)} MiB more`)
+})
+
+t.test('Should take no longer for many, however pushes and shifts take turns', async (t) => {
+  const queue = new LatestFrameQueue()
+  const frame = new Frame('x')
+  for (let i = 0; i < 50_000; i++) queue.push(frame, i)
+  const start = performance.now()
+  for (let i = 0; i < 50_000; i++) {
+    queue.push(frame, 50_000 + i)
+    queue.shift()
+  }
+  // A walk over all places at each shift would take minutes.
+  t.ok(performance.now() - start < 5_000, `${Math.round(performance.now() - start)} ms`)
+  t.equal(queue.length, 50_000)
 })

@@ -1,4 +1,5 @@
 import type { EventLogLogger } from '../../../types/event-log.ts'
+import { callEach } from '../../isolate.ts'
 import { Ring } from '../ring.ts'
 import type { Bounds } from '../ring.ts'
 import { sendWithin } from './client.ts'
@@ -185,6 +186,6 @@ export class RedisStream implements TailedStream {
   }
 
   #wakeAll (): void {
-    for (const wake of this.#wakers) wake()
+    callEach(this.#wakers, (wake) => wake())
   }
 }

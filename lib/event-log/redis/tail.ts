@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { EventLogLogger } from '../../../types/event-log.ts'
+import { callEach } from '../../isolate.ts'
 import { send, sendWithin } from './client.ts'
 import type { RedisClient } from './client.ts'
 import type { RawEntry, StreamsReply } from './entry.ts'
@@ -191,9 +192,8 @@ export class RedisTail {
     this.#disconnect()
     if (this.#streams.size === 0) return
     if (this.#failures++ === 0) {
-      for (const logger of this.#loggers) {
-        logger.warn({ err: error }, 'event logs cannot be read from Redis; their readers wait until it is back')
-      }
+      const message = 'event logs cannot be read from Redis; their readers wait until it is back'
+      callEach(this.#loggers, (logger) => logger.warn({ err: error }, message))
     }
     const backoff = Math.min(MAX_BACKOFF, MIN_BACKOFF * 2 ** (this.#failures - 1))
     // The delay is random, so that the processes do not all reconnect at once.
@@ -210,6 +210,6 @@ export class RedisTail {
     await Promise.all([...this.#streams].map((stream) => stream.checkContinuity(connection, false)))
     await this.#read(connection, [])
     this.#failures = 0
-    for (const logger of this.#loggers) logger.info({}, 'event logs are read from Redis again')
+    callEach(this.#loggers, (logger) => logger.info({}, 'event logs are read from Redis again'))
   }
 }
