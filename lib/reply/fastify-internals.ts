@@ -60,8 +60,8 @@ interface HookLists {
 /** The route of a request that belongs to no client: an error handler that does nothing, and no hooks. */
 const ROUTE = { onError: null, errorHandler: { func () {} } }
 
-/** A request that belongs to no client. Fastify asks it for its route, under a symbol. */
-const REQUEST = new Proxy({}, { get: (_target, key) => typeof key === 'symbol' ? ROUTE : {} })
+/** A request that belongs to no client: whatever Fastify asks it for is that route. */
+const REQUEST = new Proxy({}, { get: () => ROUTE })
 
 /** The key of a property that an object has, or inherits, under a symbol with that description. */
 function keyOf (description: string, object: object, app: FastifyInstance, cause?: unknown): symbol {

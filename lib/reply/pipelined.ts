@@ -10,35 +10,47 @@ export interface PipelinedResponse {
   onSocketClose (): void
 }
 
-/** The property of a socket that holds its waiting responses: one listener serves them all. */
+/** The responses that wait for one socket. One listener on the socket serves them all. */
+class WaitingResponses {
+  readonly #responses = new Set<PipelinedResponse>()
+  readonly #socket: WaitedFor
+  readonly #onClose = (): void => callEach(this.#responses, (response) => response.onSocketClose())
+
+  constructor (socket: WaitedFor) {
+    this.#socket = socket
+    socket[kWaiting] = this
+    socket.once('close', this.#onClose)
+  }
+
+  add (response: PipelinedResponse): void {
+    this.#responses.add(response)
+  }
+
+  delete (response: PipelinedResponse): void {
+    this.#responses.delete(response)
+    if (this.#responses.size > 0) return
+    this.#socket[kWaiting] = null
+    this.#socket.removeListener('close', this.#onClose)
+  }
+}
+
+/** The property of a socket that holds its waiting responses. */
 const kWaiting = Symbol('fastify-rxjs-sse.waiting')
 
-type WaitedFor = Socket & { [kWaiting]?: Set<PipelinedResponse> | null }
+type WaitedFor = Socket & { [kWaiting]?: WaitingResponses | null }
 
 /** Calls `waiting` once, when the response gets its socket or when the connection closes. Gives a way to stop. */
 export function awaitSocket (response: ServerResponse, socket: WaitedFor, waiting: PipelinedResponse): () => void {
+  const all = socket[kWaiting] ?? new WaitingResponses(socket)
+  all.add(waiting)
   const stop = (): void => {
     response.removeListener('socket', onSocket)
-    const all = socket[kWaiting]
-    if (all?.delete(waiting) !== true || all.size > 0) return
-    socket[kWaiting] = null
-    socket.removeListener('close', onClose)
+    all.delete(waiting)
   }
   const onSocket = (): void => {
     stop()
     waiting.onSocket()
   }
   response.once('socket', onSocket)
-  const all = socket[kWaiting]
-  if (all !== undefined && all !== null) {
-    all.add(waiting)
-  } else {
-    socket[kWaiting] = new Set([waiting])
-    socket.once('close', onClose)
-  }
   return stop
-}
-
-function onClose (this: WaitedFor): void {
-  callEach(this[kWaiting] ?? [], (waiting) => waiting.onSocketClose())
 }

@@ -123,6 +123,21 @@ t.test('Should write nothing behind the end of a response that somebody else has
   t.same(closings, [undefined])
 })
 
+t.test('Should write through a response that has lost its socket', async (t) => {
+  const { body } = await respond(t, (response, open) => {
+    const writer = open()
+    setImmediate(() => {
+      const socket = response.socket as Socket
+      response.detachSocket(socket)
+      writer.write(frames[0] as Frame)
+      t.ok(writer.unsentBytes > 0, 'it waits in the response')
+      response.assignSocket(socket)
+      response.end()
+    })
+  })
+  t.equal(body, `${first}${frames[0]}`)
+})
+
 t.test('Should keep the bytes of others out of its chunks, and behind those that came before', async (t) => {
   const { body } = await respond(t, (response, open) => {
     const writer = open()
