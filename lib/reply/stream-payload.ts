@@ -180,11 +180,9 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
   }
 
   destroyConnection (): void {
-    const { raw } = this.reply
     const http2 = http2ResponseOf(this.reply)
-    if (http2 !== null) http2.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    else if (raw.socket === null) this.#socket.destroy()
-    else raw.destroy()
+    if (http2 === null) this.reply.raw.destroy()
+    else http2.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 
   destroyUnlessPipelined (): void {

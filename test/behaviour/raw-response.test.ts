@@ -96,3 +96,34 @@ for (const times of [1, Infinity]) {
     client.socket.destroy()
   })
 }
+
+for (const { name, leave } of [
+  { name: 'ended', leave: ({ raw }) => { raw.end() } },
+  { name: 'broken', leave: ({ raw, client }) => {
+    raw.write = () => { throw new Error('nothing can be written') }
+    client.socket.destroy()
+  } }
+] as ReadonlyArray<{ name: string, leave (given: { raw: FastifyReply['raw'], client: RawClient }): void }>) {
+  t.test(`Should take no notice of an event that comes while a response closes that is ${name}`, async (t) => {
+    const reasons: string[] = []
+    const probe = new Probe()
+    const called = deferred<FastifyReply['raw']>()
+    const app = await buildApp(t, { onClose: ({ reason }) => { reasons.push(reason) } })
+    app.get('/', (_request, reply) => {
+      // It is called before the listener of the stream.
+      reply.raw.on('close', () => probe.next('too late'))
+      called.resolve(reply.raw)
+      return reply.sse(probe.source)
+    })
+    await listen(app)
+    const client = new RawClient(app)
+    t.teardown(() => client.socket.destroy())
+    client.get('/')
+    await client.until(/:\n/)
+    leave({ raw: await within(called.promise, 'the call'), client })
+    await waitUntil(() => app.sse.size === 0)
+    await immediate()
+    t.equal(probe.unsubscribed, 1)
+    t.same(reasons, ['client'])
+  })
+}

@@ -3,14 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { SseCloseReason, SseSource } from '../../index.ts'
+import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, listen } from '../fixtures/app.ts'
 import { listenersOf } from '../fixtures/leaks.ts'
 import { whenClosed } from '../fixtures/one-route.ts'
 import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 /** `/stream`, that streams a probe, and `/slow`, that is answered when the test says so. */
-async function setUp (t: Test, source?: SseSource) {
+async function setUp (t: Test, source?: SseSource, options: SseOptions = {}) {
   const reasons: SseCloseReason[] = []
   const app = await buildApp(t, { onClose: ({ reason }) => { reasons.push(reason) } }, { forceCloseConnections: false })
   const probe = new Probe()
@@ -24,7 +24,7 @@ async function setUp (t: Test, source?: SseSource) {
     reply.sse(source ?? (() => {
       contexts.push(storage.getStore())
       return probe.source
-    }))
+    }), options)
     resolve({ response: reply.raw, atClose: whenClosed(reply.raw, probe) })
     return reply
   })
@@ -156,6 +156,19 @@ t.test('Before a stream has its socket', async (t) => {
     t.match(client.text, /slowHTTP\/1.1 200 [^]*:\n\n\r\n0\r\n\r\n$/)
     t.same([probe.subscribed, app.sse.size], [0, 0])
     t.same(reasons, ['shutdown'])
+  })
+
+  t.test('Should never subscribe where the signal fires before, and end the stream in its turn', async (t) => {
+    const controller = new AbortController()
+    const given = await setUp(t, undefined, { signal: controller.signal })
+    const { probe, client, answerSlow, reasons } = given
+    await pipeline(given)
+    controller.abort()
+    answerSlow('slow')
+    await client.until(/slowHTTP\/1.1 200 [^]*:\n\n\r\n0\r\n\r\n$/)
+    t.equal(probe.subscribed, 0)
+    await waitUntil(() => reasons.length === 1)
+    t.same(reasons, ['aborted'])
   })
 
   t.test('Should hold thousands of them on one socket with one listener, and no subscription', async (t) => {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { PausedSources } from '../../lib/source/paused-sources.ts'
 import { Clock } from '../fixtures/clock.ts'
+import { once } from '../fixtures/waits.ts'
 
 t.test('Should continue sources with the next setImmediate, in the order in which they were added', async (t) => {
   const clock = new Clock(t)
@@ -49,4 +50,14 @@ t.test('Should continue a hundred sources at most before the event loop gets to 
   t.same(counts, [100, 200, 251])
   t.same(continued, Array.from({ length: 251 }, (_item, n) => n))
   t.equal(clock.turn(), false)
+})
+
+t.test('Should warn where a source throws that does not hear of it, and continue the others', async (t) => {
+  const paused = new PausedSources()
+  const continued: number[] = []
+  paused.add({ continue () { throw new Error('of the source') } })
+  paused.add({ continue: () => continued.push(2) })
+  const [warning] = await once(process, 'warning')
+  t.match(warning, { message: 'of the source' })
+  t.same(continued, [2])
 })

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import t from 'tap'
 import type { Test } from 'tap'
 import { EMPTY, concat, of, throwError } from 'rxjs'
-import { RawClient, parse } from '../fixtures/app.ts'
+import { RawClient, buildApp, parse } from '../fixtures/app.ts'
 import { Clock } from '../fixtures/clock.ts'
 import { collectWarnings } from '../fixtures/leaks.ts'
 import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
@@ -254,4 +254,17 @@ t.test('A signal', async (t) => {
     t.same([warnings, getEventListeners(controller.signal, 'abort')], [[], []])
     for (const { socket } of clients) socket.destroy()
   })
+})
+
+t.test('Should ask for the key of events alone, where only the latest of each key is kept', async (t) => {
+  const app = await buildApp(t)
+  const asked: unknown[] = []
+  const latest = (message: unknown): string => {
+    asked.push(message)
+    return 'one key'
+  }
+  app.get('/', (_request, reply) => reply.sse(
+    of({ comment: 'no event' }, { id: 1 }, { retry: 5 }, { data: 'a' }, 'b', { type: 'named' }), { buffer: { overflow: { latest } } }))
+  t.equal((await app.inject('/')).payload.replace(/^:\n+/, ''), ': no event\n\nid: 1\n\nretry: 5\n\nevent: named\ndata:\n\n')
+  t.same(asked, [{ data: 'a' }, { data: 'b' }, { type: 'named' }])
 })
