@@ -46,7 +46,7 @@ function openInterop (source: object): Subscribable {
   const key = interopKeyOf(source)
   if (key === undefined) return source as Subscribable
   const observable = (source as Record<PropertyKey, () => unknown>)[key]?.()
-  if (typeof observable === 'object' && observable !== null && hasMethod(observable, 'subscribe')) {
+  if (observable !== undefined && observable !== null && hasMethod(Object(observable), 'subscribe')) {
     return observable as Subscribable
   }
   throw new FST_SSE_INVALID_SOURCE(
@@ -66,6 +66,8 @@ function isPlatformObservable (value: object): boolean {
 class PlatformSubscription implements SourceSubscription {
   readonly #sink: Sink
   readonly #controller = new AbortController()
+  /** What `subscribe` returned: nothing on the platform, but a subscription where RxJS's Observables have its tag. */
+  #teardown: Teardown | null = null
 
   constructor (sink: Sink) {
     this.#sink = sink
@@ -77,15 +79,21 @@ class PlatformSubscription implements SourceSubscription {
 
   open (observable: Subscribable): void {
     const sink = this.#sink
-    observable.subscribe({
+    const returned = observable.subscribe({
       next: (value: unknown) => sink.next(value),
       error: (error: unknown) => sink.error(error),
       complete: () => sink.complete()
     }, { signal: this.#controller.signal })
+    if (!isTeardown(returned)) return
+    if (this.closed) runTeardown(returned)
+    else this.#teardown = returned
   }
 
   unsubscribe (): void {
     this.#controller.abort()
+    const teardown = this.#teardown
+    this.#teardown = null
+    if (teardown !== null) runTeardown(teardown)
   }
 }
 

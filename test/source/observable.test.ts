@@ -1,4 +1,4 @@
-import { Observable, Subject, concatMap, defer, finalize, mergeMap, observable, of, switchMap } from 'rxjs'
+import { BehaviorSubject, Observable, Subject, concatMap, defer, finalize, mergeMap, observable, of, switchMap } from 'rxjs'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { SseContext } from '../../index.ts'
@@ -98,6 +98,20 @@ t.test('Should stream an Observable that calls its observer on an object that in
   left.unsubscribe()
   observers[0]?.next(1)
   t.same([left.events, unsubscribed], [[], 3], 'each was unsubscribed from, or told to')
+})
+
+t.test('Should unsubscribe from an Observable of RxJS that has the tag of the platform', async (t) => {
+  const hot = Object.assign(new Subject<number>(), { [Symbol.toStringTag]: 'Observable' })
+  const recorder = new Recorder(hot)
+  hot.next(1)
+  t.same([recorder.events, hot.observed], [['next 1'], true])
+  recorder.unsubscribe()
+  recorder.unsubscribe()
+  t.equal(hot.observed, false)
+
+  const atOnce = Object.assign(new BehaviorSubject(1), { [Symbol.toStringTag]: 'Observable' })
+  open(atOnce, (_value, subscription) => subscription.unsubscribe())
+  t.equal(atOnce.observed, false, 'when its stream has ended before there was a subscription')
 })
 
 t.test('Should heed nothing that comes after the end', async (t) => {
