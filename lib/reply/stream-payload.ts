@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events'
 import { constants } from 'node:http2'
 import type { Http2ServerResponse } from 'node:http2'
-import type { Socket } from 'node:net'
+import type { Server, Socket } from 'node:net'
 import type { Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import type { FastifyReply } from 'fastify'
 import { callEach } from '../isolate.ts'
 import type { ResolvedOptions } from '../options.ts'
@@ -24,6 +25,9 @@ import type { PipelinedResponse } from './pipelined.ts'
  * compressor writes late.
  */
 const BREAK_GRACE = 50
+
+/** How many turns of the event loop a stream on TLS waits for its server to close, before it ends all the same. */
+const SHUTDOWN_TURNS = 100
 
 /** The property of a response that holds its payload: one listener serves all, instead of a closure for each. */
 const kCarried = Symbol('fastify-rxjs-sse.carried')
@@ -168,11 +172,9 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
     })
     // Node's pipeline() listens only after it has called pipe().
     if (!this.#endsDestination) return void process.nextTick(() => this.emit('end'))
-    try {
-      this.#destination?.end()
-    } catch (error) {
-      this.#stream.onWriterClosed(error)
-    }
+    const isTls = http2ResponseOf(this.reply) === null && (this.#socket as Partial<TLSSocket>).encrypted === true
+    if (isTls && this.#stream.isShutdown) this.#endWhenServerIsClosed(SHUTDOWN_TURNS)
+    else this.#endDestination()
   }
 
   abort (): void {
@@ -205,6 +207,24 @@ export class StreamPayload extends HeldReply implements Carrier, PipelinedRespon
     this.#stream.close(this.#isFinished)
     this.#dispose()
     return this
+  }
+
+  /**
+   * Waits until the server has stopped to listen, and closes its idle connections: a connection whose response has ended
+   * is idle to Node, and on TLS, which writes later, the last bytes are lost when it is destroyed.
+   */
+  #endWhenServerIsClosed (turns: number): void {
+    const { server } = this.#socket as { server?: Server }
+    if (turns === 0 || server?.listening !== true) this.#endDestination()
+    else setImmediate(() => this.#endWhenServerIsClosed(turns - 1))
+  }
+
+  #endDestination (): void {
+    try {
+      this.#destination?.end()
+    } catch (error) {
+      this.#stream.onWriterClosed(error)
+    }
   }
 
   #send (): void {

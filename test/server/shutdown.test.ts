@@ -1,12 +1,15 @@
+import { get } from 'node:https'
 import t from 'tap'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { NEVER } from 'rxjs'
 import sse from '../../index.ts'
 import type { SseCloseReason, SseOptions, SseSource } from '../../index.ts'
 import { Probe, RawClient, buildApp, closeAtEnd, listen } from '../fixtures/app.ts'
 import { bodyOf, openOneRoute } from '../fixtures/one-route.ts'
 import { KERNEL, fillKernel } from '../fixtures/slow.ts'
+import { cert, key } from '../fixtures/tls.ts'
 import { deferred, immediate, once, waitUntil, within } from '../fixtures/waits.ts'
 
 /** Closes the application; gives how many milliseconds that took. */
@@ -239,4 +242,25 @@ t.test('Should close where it is registered in scopes of their own', async (t) =
   await within(app.close(), 'app.close()')
   for (const client of clients) await received(t, client)
   t.same([probe.unsubscribed, size()], [2, 0])
+})
+
+t.test('Should give every client on TLS a whole end, whatever Node does with idle connections', async (t) => {
+  const app = await buildApp(t, { shutdown: { retry: [7, 7] } }, { forceCloseConnections: false, https: { cert, key } } as FastifyServerOptions)
+  app.get('/', (_request, reply) => reply.sse(NEVER))
+  const url = await listen(app)
+  const bodies = Array.from({ length: 5 }, () => {
+    const opened = deferred<void>()
+    const body = new Promise<string>((resolve, reject) => {
+      get(url, { ca: cert, agent: false }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (part: string) => { text += part; opened.resolve() })
+        response.on('end', () => resolve(text)).on('error', reject)
+      }).on('error', reject)
+    })
+    body.catch(() => {})
+    return { opened: within(opened.promise, 'the first bytes'), body: within(body, 'the end') }
+  })
+  await Promise.all(bodies.map(({ opened }) => opened))
+  await within(app.close(), 'app.close()')
+  for (const { body } of bodies) t.match(await body, /retry: 7\n\n?$/)
 })

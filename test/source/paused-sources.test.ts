@@ -1,7 +1,10 @@
 import t from 'tap'
 import { PausedSources } from '../../lib/source/paused-sources.ts'
 import { Clock } from '../fixtures/clock.ts'
+import { limitEachTest } from '../fixtures/limits.ts'
 import { once } from '../fixtures/waits.ts'
+
+limitEachTest()
 
 t.test('Should continue sources with the next setImmediate, in the order in which they were added', async (t) => {
   const clock = new Clock(t)
